@@ -3,9 +3,9 @@ PEFT.
 
 - engine: ten tasks, tokenising, trunk, lookup, tail where the answer does not end before it, head,
   evidence;
-- bare: the same encoder unsplit, without slots, same quantisation, as exported (token ids and
-  mask), in one ONNX Runtime
-  session with its default options but the number of threads, fed with token ids that are ready;
+- bare: the same encoder unsplit, without slots, same quantisation, in the form that is fastest on
+  this processor (`cfedge.runtime.signed_weights`), in one ONNX Runtime session with its default
+  options but the number of threads, fed with token ids and a mask that are ready;
 - bare tuned: the same, with the engine's session settings (docs/decisions/0006-sessions.md);
 - bare dynamic: the same, with ONNX Runtime's own dynamic quantisation (depends on batch and
   padding);
@@ -37,6 +37,7 @@ from cfedge import Engine
 from cfedge.bundle.files import Bundle, write
 from cfedge.inputs.text.device import TextInputs
 from cfedge.runtime.session import open_session
+from cfedge.runtime.signed_weights import with_signed_weights
 from cfedge.train.examples.examples import Examples
 from cfedge.train.teach import learn
 from cfedge.train.workspace.backbones import BACKBONES, find
@@ -113,7 +114,8 @@ def prepare_files(folder: Path) -> Bundle:
     bundle = ten_tasks(folder / "ws")
     write(bundle, folder / "bundle")
     float_graph = load_source("minilm-l6").encoder
-    (folder / "unsplit.onnx").write_bytes(SCHEMES["int8-row"].ship(float_graph).SerializeToString())
+    unsplit = SCHEMES["int8-row"].ship(float_graph).SerializeToString()
+    (folder / "unsplit.onnx").write_bytes(with_signed_weights(unsplit, "unsplit"))
     (folder / "dynamic.onnx").write_bytes(dynamic_int8(float_graph, folder))
     return bundle
 

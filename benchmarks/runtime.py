@@ -32,6 +32,7 @@ from cfedge.lookup import TaskSignature, decide
 from cfedge.lookup.packing import from_first
 from cfedge.margins import SECOND_SHARES, TAIL_SHARE, Margins
 from cfedge.runtime.golden import golden_arrays
+from cfedge.runtime.signed_weights import with_signed_weights
 from cfedge.store import Store
 from cfedge_export.schemes import SCHEMES
 from cfedge_export.source import load_source
@@ -444,7 +445,8 @@ def main() -> None:
         write(renamed(bundle, 10), folder / "hundred")
         write(thousand_tasks(bundle), folder / "thousand")
         unsplit = SCHEMES[bundle.manifest.backbone.scheme].ship(load_source("minilm-l6").encoder)
-        (folder / "unsplit.onnx").write_bytes(unsplit.SerializeToString())
+        whole = with_signed_weights(unsplit.SerializeToString(), "unsplit")
+        (folder / "unsplit.onnx").write_bytes(whole)
         figures["cold_start"] = cold_start(folder, 2 * options.processes)
         for name in MEASURES:
             found = []

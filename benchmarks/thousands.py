@@ -50,6 +50,7 @@ from cfedge.lookup.class_gaussians import ClassShape, Shared, task_evidence, tem
 from cfedge.lookup.lda import discriminants, pool
 from cfedge.lookup.packing import from_first, on_grid
 from cfedge.lookup.router import CANDIDATES
+from cfedge.runtime.signed_weights import with_signed_weights
 from cfedge.runtime.task_files import Signatures
 from cfedge.study.stream import Splits
 from cfedge.train.measures.certificate import ALPHA
@@ -115,7 +116,7 @@ def real_tasks(folder: Path) -> Bundle:
         write(build(workspace), folder / "real")
         float_graph = load_source("minilm-l6").encoder
         shipped = SCHEMES["int8-row"].ship(float_graph).SerializeToString()
-        (folder / "unsplit.onnx").write_bytes(shipped)
+        (folder / "unsplit.onnx").write_bytes(with_signed_weights(shipped, "unsplit"))
     return read(folder / "real")
 
 

@@ -2,12 +2,13 @@
 EfficientNet-Lite0 (`int8-static`) with signed and with unsigned weights of the same numbers, against
 float32, interleaved, one thread.
 
-Writes ``results/unsigned_weights.json``. On a processor with VNNI both must agree to the bit; on x86
+Writes ``results/unsigned_weights.json``, or the result of ``--name``. On a processor with VNNI both must agree to the bit; on x86
 without it signed weights overflow (docs/decisions/0052-unsigned-weights.md).
 """
 
 from __future__ import annotations
 
+import argparse
 import time
 from collections.abc import Sequence
 from typing import Any
@@ -120,11 +121,14 @@ def pictures() -> dict[str, Any]:
 
 
 def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--name", default="unsigned_weights", help="of the result")
+    chosen = parser.parse_args()
     found = {"minilm-l6": texts(), "lite0": pictures()}
     for model, rows in found.items():
         for name, row in rows.items():
             print(model, name, row)
-    record.write("unsigned_weights", {**found, "texts": TEXTS, "pictures": PICTURES}, threads=1)
+    record.write(chosen.name, {**found, "texts": TEXTS, "pictures": PICTURES}, threads=1)
 
 
 if __name__ == "__main__":

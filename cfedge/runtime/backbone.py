@@ -23,6 +23,7 @@ from cfedge.bundle.manifest import Backbone
 from cfedge.errors import IncompatibleError
 from cfedge.inputs.modality import Input, Modality, Tensor
 from cfedge.runtime.session import check_interface, not_run, open_session
+from cfedge.runtime.signed_weights import with_signed_weights
 
 if TYPE_CHECKING:
     import onnxruntime
@@ -64,7 +65,7 @@ class Trunk:
         self, model: bytes, modality: Modality, backbone: Backbone, *, threads: int = 1
     ) -> None:
         self._prepare = modality.prepare
-        self._session = open_session(model, "trunk", threads=threads)
+        self._session = open_session(with_signed_weights(model, "trunk"), "trunk", threads=threads)
         self._hidden, self._features = backbone.hidden, sum(backbone.views)
         check_interface(
             self._session,
@@ -147,7 +148,8 @@ class Tail:
     @cached_property
     def _session(self) -> onnxruntime.InferenceSession:
         backbone = self._backbone
-        session = open_session(self._model, "tail", threads=self._threads)
+        model = with_signed_weights(self._model, "tail")
+        session = open_session(model, "tail", threads=self._threads)
         inputs: dict[str, Tensor] = {"hidden": ("float", (None, *backbone.hidden))}
         for slot in backbone.slots:
             inputs[f"a.{slot.name}"] = ("float", (None, slot.rows, None))

@@ -189,7 +189,7 @@ class _Rows(_Rewriter):
         signed = self.largest <= _NEVER_OVERFLOWS
         stored = self.constant(f"{name}.q", weight if signed else unsigned(weight))
         scales = self.constant(f"{name}.scale", scale)
-        zeros = [zero] if signed else [zero, self.constant("q.zero128", np.array(ZERO))]
+        zeros = [zero] if signed else [zero, self.constant("q.weight_zero", np.array(ZERO))]
         self.replaced.add(name)
         columns = self.emit(
             "MatMulIntegerToFloat",

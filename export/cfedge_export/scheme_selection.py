@@ -22,6 +22,7 @@ from cfedge.device import Board, Profile
 from cfedge.errors import UsageError
 from cfedge.progress import Progress, Quiet
 from cfedge.runtime.session import open_session
+from cfedge.runtime.signed_weights import with_signed_weights
 from cfedge_export import sensitivity
 from cfedge_export.graph import layers
 from cfedge_export.schemes import SCHEMES, Choice, Measured
@@ -123,7 +124,7 @@ class _Candidate(NamedTuple):
         float_layers: tuple[str, ...] = (),
     ) -> _Candidate:
         data = model.SerializeToString()
-        session = open_session(data, name)
+        session = open_session(with_signed_weights(data, name), name)  # as an engine runs it
         features = np.concatenate([session.run(None, dict(each))[0] for each in feeds])
         return cls(len(data), session, features, float_layers)
 

@@ -1,0 +1,146 @@
+"""Weights that are signed again in memory: the same numbers, wherever nothing else takes them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+import pytest
+from onnx import TensorProto, helper, numpy_helper
+
+from cfedge.bundle.files import read
+from cfedge.device.fingerprint import Cpu
+from cfedge.runtime import signed_weights
+from cfedge.runtime.session import open_session
+from cfedge.runtime.signed_weights import with_signed_weights
+
+VNNI = Cpu("x86_64", "one with VNNI", ("avx2", "avx512_vnni"))
+OTHERS = (
+    Cpu("x86_64", "one without", ("avx2", "avx512f")),
+    Cpu("aarch64", "an ARM", ("asimddp", "i8mm")),
+)
+RNG = np.random.default_rng(0)
+WEIGHT = RNG.integers(0, 256, (6, 5), np.uint8)
+
+
+@pytest.fixture
+def on(monkeypatch: pytest.MonkeyPatch) -> Any:
+    """Takes the processor to be another one."""
+
+    def taken(cpu: Cpu) -> None:
+        signed_weights._is_faster.cache_clear()
+        monkeypatch.setattr(signed_weights, "this_cpu", lambda: cpu)
+
+    yield taken
+    signed_weights._is_faster.cache_clear()
+
+
+def graph(*products: tuple[str, str, str, str], more: Any = (), outputs: Any = (), **constants: Any) -> bytes:  # fmt: skip
+    """Products (output, weight, zero point of the input, zero point of the weight) of x."""
+    nodes = [
+        helper.make_node("MatMulInteger", ["x", weight, zero, middle], [out])
+        for out, weight, zero, middle in products
+    ]
+    made = helper.make_graph(
+        [*nodes, *more],
+        "g",
+        [helper.make_tensor_value_info("x", TensorProto.UINT8, ["B", 6])],
+        [*(helper.make_tensor_value_info(one[0], TensorProto.INT32, None) for one in products), *outputs],
+        [numpy_helper.from_array(np.asarray(array), name) for name, array in constants.items()],
+    )  # fmt: skip
+    opsets = [helper.make_opsetid("", 17)]
+    return helper.make_model(made, ir_version=8, opset_imports=opsets).SerializeToString()
+
+
+def numbers(model: bytes) -> list[np.ndarray]:
+    """Of each product and each weight of a convolution, what is multiplied: w less its zero."""
+    loaded = onnx.load_from_string(model)
+    arrays = {one.name: numpy_helper.to_array(one) for one in loaded.graph.initializer}
+    found = []
+    for node in loaded.graph.node:
+        weight, zero = {
+            "MatMulInteger": (1, 3), "MatMulIntegerToFloat": (1, 5), "DequantizeLinear": (0, 2),
+        }.get(node.op_type, (0, 9))  # fmt: skip
+        if zero < len(node.input) and node.input[weight] in arrays:
+            whole = arrays[node.input[weight]].astype(int)
+            middle = arrays[node.input[zero]].astype(int)
+            found.append(whole - middle.reshape(-1, *[1] * (whole.ndim - 1) * bool(middle.ndim)))
+    return found
+
+
+def kinds(model: bytes) -> dict[str, str]:
+    loaded = onnx.load_from_string(model)
+    return {one.name: str(numpy_helper.to_array(one).dtype) for one in loaded.graph.initializer}
+
+
+def test_products_are_of_the_same_numbers_with_signed_weights(on: Any) -> None:
+    zero, middle = np.uint8(7), np.uint8(128)
+    model = graph(("y", "w", "z", "m"), ("y2", "w", "z", "m"), w=WEIGHT, z=zero, m=middle)
+    for cpu in OTHERS:
+        on(cpu)
+        assert with_signed_weights(model, "trunk") is model
+    on(VNNI)
+    turned = with_signed_weights(model, "trunk")
+    assert kinds(turned) == {"w": "int8", "z": "uint8", "m": "int8"}
+    for one, other in zip(numbers(model), numbers(turned), strict=True):
+        np.testing.assert_array_equal(one, other)
+    back = helper.make_node("DequantizeLinear", ["w", "s", "m"], ["d"], axis=0)
+    scaled = graph(more=[back], outputs=[helper.make_tensor_value_info("d", TensorProto.FLOAT, None)],
+                   w=WEIGHT, s=np.ones(6, np.float32), m=np.full(6, 128, np.uint8))  # fmt: skip
+    again = with_signed_weights(scaled, "trunk")
+    assert kinds(again) == {"w": "int8", "s": "float32", "m": "int8"}
+    np.testing.assert_array_equal(*(numbers(one)[0] for one in (scaled, again)))
+    x = RNG.integers(0, 60, (3, 6), np.uint8)  # so small that no processor's sums overflow
+    expected = (x.astype(int) - 7) @ (WEIGHT.astype(int) - 128)
+    for one in (model, turned):
+        for found in open_session(one, "g").run(None, {"x": x}):
+            np.testing.assert_array_equal(found, expected)
+
+
+def test_what_something_else_takes_too_stays_as_it_is(on: Any) -> None:
+    on(VNNI)
+    middle, other = np.uint8(128), np.uint8(127)
+    cast = helper.make_node("Cast", ["w"], ["c"], to=TensorProto.FLOAT)
+    shown = helper.make_tensor_value_info("w", TensorProto.UINT8, [6, 5])
+    stay = {
+        "its zero point is of the input too": graph(("y", "w", "m", "m"), w=WEIGHT, m=middle),
+        "its zero point is another": graph(("y", "w", "z", "m"), w=WEIGHT, z=middle, m=other),
+        "a Cast reads it": graph(("y", "w", "z", "m"), more=[cast], w=WEIGHT, z=other, m=middle),
+        "it is an output": graph(("y", "w", "z", "m"), outputs=[shown], w=WEIGHT, z=other, m=middle),
+        "the other weight of its zero point must stay": graph(
+            ("y", "w", "z", "m"), ("y2", "v", "z", "m"), more=[helper.make_node("Identity", ["v"], ["i"])],
+            w=WEIGHT, v=WEIGHT, z=other, m=middle,
+        ),
+        "and one further": graph(
+            ("y", "w", "z", "m"), ("y1", "w", "z", "n"), ("y2", "v", "z", "n"),
+            more=[helper.make_node("Identity", ["v"], ["i"])],
+            w=WEIGHT, v=WEIGHT, z=other, m=middle, n=middle,
+        ),
+    }  # fmt: skip
+    for why, model in stay.items():
+        assert with_signed_weights(model, "trunk") == model, why
+    beside = graph(("y", "w", "z", "m"), ("y2", "v", "n", "n"), w=WEIGHT, v=WEIGHT, z=other, m=middle, n=middle)  # fmt: skip
+    assert kinds(with_signed_weights(beside, "trunk")) == {
+        "w": "int8", "z": "uint8", "m": "int8", "v": "uint8", "n": "uint8",
+    }  # fmt: skip
+
+
+def test_every_product_of_what_is_exported_is_of_signed_weights(tiny_bundle: Path, on: Any) -> None:
+    on(VNNI)
+    bundle = read(tiny_bundle)
+    for role, ref in bundle.manifest.backbone.files().items():
+        if role not in ("trunk", "tail"):
+            continue
+        model = bundle[ref]
+        turned = with_signed_weights(model, role)
+        assert len(turned) == len(model)
+        pairs = list(zip(numbers(model), numbers(turned), strict=True))
+        assert pairs
+        for one, other in pairs:
+            np.testing.assert_array_equal(one, other)
+        constants = kinds(turned)
+        for node in onnx.load_from_string(turned).graph.node:
+            if node.op_type == "MatMulIntegerToFloat":
+                assert {constants[node.input[place]] for place in (1, 5)} == {"int8"}
