@@ -10,13 +10,14 @@ from __future__ import annotations
 
 import struct
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from cfedge.bundle.onnx_fields import LENGTH, LIMITS, VARINT, Messages, refused
 
-__all__ = ["Graph", "Node", "read_graph"]
+__all__ = ["Graph", "Node", "Stored", "read_graph"]
 
-#: Of a tensor's numbers, in onnx.proto.
-_INT64 = 7
+#: Kinds of a tensor's numbers, in onnx.proto.
+_UINT8, _INT64 = 2, 7
 
 
 @dataclass
@@ -36,18 +37,30 @@ class Node:
         return f"{self.domain}.{self.operator}" if self.domain else self.operator
 
 
+class Stored(NamedTuple):
+    """Where in the file a constant's kind of numbers stands, in one byte, and its numbers."""
+
+    kind: int
+    start: int
+    end: int
+
+
 @dataclass
 class Graph:
-    """Inputs, constants and operators, in the order of the file.
+    """Inputs, outputs, constants and operators, in the order of the file.
 
     Attributes
     ----------
     constants
         By name, whether all numbers of it are known to be whole and >= 0.
+    unsigned_bytes
+        By name, the constants of uint8 that stand in one piece.
     """
 
     inputs: list[str] = field(default_factory=list)
+    outputs: list[str] = field(default_factory=list)
     constants: dict[str, bool] = field(default_factory=dict)
+    unsigned_bytes: dict[str, Stored] = field(default_factory=dict)
     nodes: list[Node] = field(default_factory=list)
 
 
@@ -86,10 +99,14 @@ class _Reader:
                 raise refused(self._what, f"more than {LIMITS.nodes} of them")
             graph.nodes.append(self._node(start, end, wire))
         elif number == 5:
-            name, at_least_zero = self._tensor(start, end, wire)
+            name, at_least_zero, stored = self._tensor(start, end, wire)
             graph.constants[name] = at_least_zero and name not in graph.constants
+            if stored is not None:
+                graph.unsigned_bytes[name] = stored
         elif number == 11:
             graph.inputs.append(self._name_of_value(start, end, wire))
+        elif number == 12:
+            graph.outputs.append(self._name_of_value(start, end, wire))
 
     def _node(self, start: int, end: int, wire: int) -> Node:
         node = Node()
@@ -125,10 +142,12 @@ class _Reader:
         self._messages.walk("attribute", start, end, take, wire)
         return tensors == [True] and set(numbers) <= {1, 5, 13, 20}
 
-    def _tensor(self, start: int, end: int, wire: int) -> tuple[str, bool]:
-        """Its name, and whether all its numbers are known to be whole and >= 0."""
+    def _tensor(self, start: int, end: int, wire: int) -> tuple[str, bool, Stored | None]:
+        """Its name, whether all its numbers are known to be whole and >= 0, and where they stand if
+        they are unsigned bytes.
+        """
         name, kinds, raw, sized = "", [], [], 0
-        others = False
+        others, places, spans = False, [], []
 
         def take(number: int, wire: int, value: int, start: int, end: int) -> None:
             nonlocal name, others, sized
@@ -138,7 +157,9 @@ class _Reader:
                 raise refused(self._what, "external data")
             elif number == 2:
                 kinds.append(value)
+                places.append((start, end - start))
             elif number == 9 and wire == LENGTH:
+                spans.append((start, end))
                 sized += end - start
                 if sized <= 8 * LIMITS.whole_numbers:
                     raw.append(self._data[start:end])
@@ -146,10 +167,12 @@ class _Reader:
                 others = True
 
         self._messages.walk("tensor", start, end, take, wire)
+        if kinds == [_UINT8] and places[0][1] == 1 and not others and len(spans) == 1:
+            return name, False, Stored(places[0][0], *spans[0])
         if kinds != [_INT64] or others or len(raw) != 1 or len(raw[0]) % 8:
-            return name, False
+            return name, False, None
         values = struct.unpack(f"<{len(raw[0]) // 8}q", raw[0])
-        return name, min(values, default=0) >= 0
+        return name, min(values, default=0) >= 0, None
 
     def _name_of_value(self, start: int, end: int, wire: int) -> str:
         name = ""

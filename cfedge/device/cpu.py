@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-__all__ = ["FLAGS", "INT8_FLAGS", "cpu_entries", "cpu_flags", "cpu_name"]
+__all__ = ["FLAGS", "INT8_FLAGS", "VNNI", "X86", "cpu_entries", "cpu_flags", "cpu_name"]
 
 #: CPU flags that say something about int8 products or about which builds run, as Linux spells them.
 FLAGS = (
@@ -15,6 +15,11 @@ FLAGS = (
 
 #: The flags that decide how int8 products are computed.
 INT8_FLAGS = ("avx2", "avx512f", "avx512_vnni", "avx_vnni", "amx_int8", "asimddp", "i8mm")
+
+#: What ``platform.machine()`` calls x86, and the flags of which any says that four products of
+#: unsigned with signed bytes are added in 32 bits.
+X86 = ("x86_64", "AMD64", "amd64", "i686")
+VNNI = ("avx512_vnni", "avx_vnni", "amx_int8")
 
 #: ``CPU part`` of Arm's own cores (``CPU implementer`` 0x41) that the boards in devices/ and their
 #: kin have.

@@ -123,26 +123,26 @@ class Familiarity:
 
     def __call__(self, row: Floats, task: int) -> Terms:
         """Compare one unit-length vector float32 [D] with the task at position `task`."""
-        return self._terms(row, task, self._of(task).rows.dot(row))
+        classes = self._of(task)
+        return self._terms(row, task, classes, classes.rows.dot(row))
 
     def several(self, rows: Floats, task: int) -> list[Terms]:
         """Compare vectors [N, D] likewise; of many classes the scores are of one product for all of
         them, and may differ in rounding.
         """
-        classes = self._of(task).rows
-        if classes.nbytes <= _CACHED_BYTES:
+        classes = self._of(task)
+        if classes.rows.nbytes <= _CACHED_BYTES:
             return [self(row, task) for row in rows]
         found: list[Terms] = []
-        step = max(1, _AT_ONCE // len(classes))
+        step = max(1, _AT_ONCE // len(classes.rows))
         for start in range(0, len(rows), step):
             some = rows[start : start + step]
-            pairs = zip(some, some @ classes.T, strict=True)
-            found += [self._terms(row, task, products) for row, products in pairs]
+            pairs = zip(some, some @ classes.rows.T, strict=True)
+            found += [self._terms(row, task, classes, products) for row, products in pairs]
         return found
 
-    def _terms(self, row: Floats, task: int, products: Floats) -> Terms:
+    def _terms(self, row: Floats, task: int, classes: _Classes, products: Floats) -> Terms:
         """The terms of one vector, with its products with the task's rows [2 C + 1]."""
-        classes = self._of(task)
         count = len(classes.offsets)
         z = self._project.dot(row)
         z -= self._shift

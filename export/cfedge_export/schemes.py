@@ -19,6 +19,7 @@ from typing import Protocol
 from onnx import ModelProto
 
 from cfedge.device import Profile
+from cfedge.device.cpu import VNNI, X86
 from cfedge.errors import UsageError
 from cfedge_export import norms, quantize, rounding, static
 
@@ -28,10 +29,6 @@ __all__ = [
 ]  # fmt: skip
 
 DEFAULT = "int8-row"
-
-_X86 = ("x86_64", "AMD64", "amd64", "i686")
-#: Of these any adds four products of 8-bit numbers in 32 bits.
-_VNNI = ("avx512_vnni", "avx_vnni", "amx_int8")
 
 
 class Rewrite(Protocol):
@@ -87,8 +84,8 @@ class Scheme:
             self.activation_bits > 8
             or self.weight_bits < 8
             or self.unsigned_weights
-            or machine not in _X86
-            or set(flags or ()) & set(_VNNI)
+            or machine not in X86
+            or set(flags or ()) & set(VNNI)
         ):
             return None
         lacks = "may lack" if flags is None else "lacks"

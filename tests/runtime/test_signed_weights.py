@@ -54,6 +54,14 @@ def graph(*products: tuple[str, str, str, str], more: Any = (), outputs: Any = (
     return helper.make_model(made, ir_version=8, opset_imports=opsets).SerializeToString()
 
 
+def _field(number: int, content: bytes) -> bytes:
+    """A field of bytes, as Protocol Buffers writes it."""
+    size, spelled = len(content), b""
+    while size > 0x7F:
+        spelled, size = spelled + bytes([size & 0x7F | 0x80]), size >> 7
+    return bytes([number << 3 | 2]) + spelled + bytes([size]) + content
+
+
 def numbers(model: bytes) -> list[np.ndarray]:
     """Of each product and each weight of a convolution, what is multiplied: w less its zero."""
     loaded = onnx.load_from_string(model)
@@ -119,6 +127,15 @@ def test_what_something_else_takes_too_stays_as_it_is(on: Any) -> None:
             w=WEIGHT, v=WEIGHT, z=other, m=middle, n=middle,
         ),
     }  # fmt: skip
+    # the kind of w's numbers in two bytes where one would do: Protocol Buffers allows it
+    plain = graph(("y", "w", "z", "m"), w=WEIGHT, z=other, m=middle)
+    tensor = numpy_helper.from_array(WEIGHT, "w").SerializeToString()
+    longer = tensor.replace(b"\x10\x02", b"\x10\x82\x00", 1)
+    loaded = onnx.load_from_string(plain)
+    assert TensorProto.FromString(longer) == loaded.graph.initializer[0]
+    inner = loaded.graph.SerializeToString().replace(_field(5, tensor), _field(5, longer), 1)
+    loaded.ClearField("graph")
+    stay["its kind is spelled at length"] = loaded.SerializeToString() + _field(7, inner)
     for why, model in stay.items():
         assert with_signed_weights(model, "trunk") == model, why
     beside = graph(("y", "w", "z", "m"), ("y2", "v", "n", "n"), w=WEIGHT, v=WEIGHT, z=other, m=middle, n=middle)  # fmt: skip
