@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import ipaddress
 import json
+import logging
 import math
 import socket
 from collections.abc import Callable
@@ -124,6 +125,8 @@ class Server(uvicorn.Server):
         """
         self.force_exit = self.should_exit
         self.should_exit = True
+        if self.force_exit:  # uvicorn calls what this cuts off a fault, with a traceback
+            logging.getLogger("uvicorn.error").disabled = True
 
 
 #: Files that the process needs beside its connections.

@@ -239,6 +239,25 @@ def test_sigterm_ends_what_is_under_way_and_the_exit_code_is_0(
     assert served.process.wait(60) == 0
     assert served.process.stderr is not None
     assert served.process.stderr.read() == ""
+    # a second signal ends at once what the first would have waited for, and is no fault
+    hurried = child(tiny_bundle)
+    with connect(hurried.url) as half:
+        half.sendall(head(len(body)) + body[:5])
+        until(lambda: metric(hurried.url, "cfedge_body_bytes") == 5)
+        hurried.process.send_signal(signal.SIGINT)
+        until(lambda: _refuses(hurried.url))
+        hurried.process.send_signal(signal.SIGINT)
+        assert hurried.process.wait(5) == 0
+    assert hurried.process.stderr is not None
+    assert hurried.process.stderr.read() == ""
+
+
+def _refuses(url: str) -> bool:
+    try:
+        connect(url).close()
+    except ConnectionRefusedError:
+        return True
+    return False
 
 
 def test_a_kill_in_mid_request_leaves_nothing(
