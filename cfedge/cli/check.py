@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -60,6 +60,7 @@ def check(
             {
                 "rows": report.rows,
                 "classes": dict(report.classes),
+                "tasks": {task: dict(classes) for task, classes in report.tasks.items()},
                 "faults": faults,
                 "notes": list(report.notes),
             }
@@ -73,12 +74,23 @@ def check(
     if not report.rows:
         _end(data, report.faults)
         return
-    counts = ", ".join(f"{name[:40]} {count}" for name, count in list(report.classes.items())[:10])
-    more = f" and {len(report.classes) - 10} more" if len(report.classes) > 10 else ""
-    rows, classes = counted(report.rows, "row"), counted(len(report.classes), "class")
     good = "" if report.faults else "; no faults"
-    say(f"{data}: {rows} of {classes} ({counts}{more}){good}")
+    if report.tasks:
+        tasks = counted(len(report.tasks), "task")
+        for task, classes in report.tasks.items():
+            say(f"{task}: {_counts(classes)}")
+        say(f"{data}: {tasks}, {counted(report.rows, 'row')}{good}")
+    else:
+        say(f"{data}: {_counts(report.classes)}{good}")
     _end(data, report.faults)
+
+
+def _counts(classes: Mapping[str, int]) -> str:
+    """Return how many rows there are, of how many classes, and of the first of these."""
+    counts = ", ".join(f"{name[:40]} {count}" for name, count in list(classes.items())[:10])
+    more = f" and {len(classes) - 10} more" if len(classes) > 10 else ""
+    rows = counted(sum(classes.values()), "row")
+    return f"{rows} of {counted(len(classes), 'class')}{f' ({counts}{more})' if classes else ''}"
 
 
 def _known(kind: str | None) -> str | None:

@@ -8,16 +8,26 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from cfedge.cli.show import print_json, print_table, say
-from cfedge.counted import counted
 
 if TYPE_CHECKING:
     from cfedge.bundle.manifest import Certificate
     from cfedge.train.certify.certificates import TaskCertificate
 
-__all__ = ["JSON", "WORKSPACE", "register"]
+__all__ = ["JSON", "WORKSPACE", "alone", "register"]
 
 WORKSPACE = Annotated[Path, typer.Argument(metavar="WS", help="Folder of the workspace.")]
 JSON = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
+#: What is shown of every task, and what of those that have others beside them.
+_COLUMNS = (
+    "task",
+    "classes",
+    "learned from",
+    "learned by",
+    "held out",
+    "right answers",
+    "answers wrong, at most",
+)
+_OF_OTHERS = ("wrong task", "wrong task, at most", "nearest rival")
 
 
 def register(app: typer.Typer) -> None:
@@ -41,26 +51,26 @@ def list_tasks(workspace: WORKSPACE, json: JSON = False) -> None:
     if not certified.tasks:
         say(f"{workspace}: no task yet; add one with: cfedge add {workspace} NAME --data FILE")
         return
-    columns = (
-        "task",
-        "classes",
-        "learned from",
-        "learned by",
-        "held out",
-        "right answers",
-        "answers wrong, at most",
-        "wrong task",
-        "wrong task, at most",
-        "nearest rival",
-    )
     rows = [_listed_row(task) for task in certified.tasks.values()]
-    print_table(f"{workspace}: {counted(len(rows), 'task')}", columns, rows)
+    if len(rows) > 1:
+        print_table(f"{workspace}: {len(rows)} tasks", (*_COLUMNS, *_OF_OTHERS), rows)
+        limits, together = "Each limit is", ", with all tasks together"
+    else:
+        print_table(f"{workspace}: 1 task", _COLUMNS, [rows[0][: len(_COLUMNS)]])
+        limits, together = "The limit is", ""
     say(
-        "Each limit is a 95% confidence bound on inputs like the held-out ones, with all tasks"
-        " together; more held-out examples lower it"
+        f"{limits} a 95% confidence bound on inputs like the held-out ones{together}; more held-out"
+        " examples lower it"
     )
+    if len(rows) == 1:
+        say(alone(next(iter(certified.tasks))))
     for line in nothing_learned(certified):
         say(line)
+
+
+def alone(task: str) -> str:
+    """Return what is said of a workspace's only task in place of a limit on wrong tasks."""
+    return f"{task} is the only task: there is no other that its inputs could be taken for"
 
 
 def _listed_row(task: TaskCertificate) -> tuple[object, ...]:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from cfedge.cli.evidence import JSON, WORKSPACE
+from cfedge.cli.evidence import JSON, WORKSPACE, alone
 from cfedge.cli.models import print_models
 from cfedge.cli.paper import inspect_paper
 from cfedge.cli.show import PLOT, TerminalProgress, print_json, print_table, say
@@ -177,6 +177,9 @@ def _print_curves(certified: Certificates) -> None:
 
 
 def _print_inspected(title: str, rows: Sequence[Mapping[str, Any]]) -> None:
+    if len(rows) == 1:
+        say(f"{alone(rows[0]['task'])}; cfedge list says how many answers may be wrong")
+        return
     reused = [_reused(row["transfer"]) for row in rows]
     print_table(
         f"{title}: how often an input of a task goes to another task (95% confidence)",

@@ -283,8 +283,15 @@ def test_every_refusal_is_one_line_with_its_exit_code(
         _refused([command, tiny_workspace], 7, "found a workspace; export it first: cfedge export")
     empty = tmp_path / "empty"
     shutil.copytree(tiny_workspace, empty)
-    for task in WorkspaceFolder(empty).tasks:
+    *others, last = WorkspaceFolder(empty).tasks
+    for task in others:
         WorkspaceFolder(empty).remove(task)
+    for command in ("list", "inspect"):  # a lone task has no limit on wrong tasks
+        shown = _run(command, empty).stdout.decode()
+        assert f"{last} is the only task: there is no other that its" in shown
+        assert ("wrong, at" in " ".join(shown.split())) == (command == "list")
+        assert "wrong task" not in " ".join(shown.split())
+    WorkspaceFolder(empty).remove(last)
     shown = _run("list", empty).stdout.decode()
     assert shown == f"{empty}: no task yet; add one with: cfedge add {empty} NAME --data FILE\n"
     for command in ("list", "inspect"):

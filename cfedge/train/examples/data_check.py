@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import NamedTuple
 
 from cfedge.counted import counted
 from cfedge.doors import Reading, sheet
@@ -54,6 +55,8 @@ class Checked:
         That could be learned.
     classes
         How many rows each label has.
+    tasks
+        Of a folder of tasks, how many rows each label of each task has; else empty.
     faults
         In the order of the files, and of the rows in them.
     notes
@@ -64,6 +67,7 @@ class Checked:
     classes: Mapping[str, int]
     faults: tuple[Fault, ...]
     notes: tuple[str, ...]
+    tasks: Mapping[str, Mapping[str, int]]
 
 
 def check(
@@ -92,7 +96,10 @@ def check(
     check_there(path)
     rows, faults, notes = 0, list[Fault](), dict[str, None]()
     classes: Counter[str] = Counter()
-    for source, look, split in _parts(path, columns, encoding, kind):
+    tasks: dict[str, Counter[str]] = {}
+    for task, source, look, split in _parts(path, columns, encoding, kind):
+        if task:
+            tasks.setdefault(task, Counter())
         try:
             table, wrong = look()
         except DataError as error:
@@ -101,54 +108,68 @@ def check(
             continue
         rows += len(table.inputs)
         classes.update(table.labels)
+        if task:
+            tasks[task].update(table.labels)
         notes |= dict.fromkeys((*table.notes, *_near(table)))
         faults += wrong
         faults += [_fault(table, numbers, found) for numbers, found in doubts(table, split=split)]
         if not table.inputs and not wrong:
             faults.append(Fault(source, "expected examples, found none; add rows"))
-    return Checked(rows, dict(sorted(classes.items())), tuple(faults), tuple(notes))
+    counts = {task: dict(sorted(of.items())) for task, of in tasks.items()}
+    return Checked(rows, dict(sorted(classes.items())), tuple(faults), tuple(notes), counts)
 
 
 _Looked = tuple[Table, list["Fault"]]
 
 
-def _parts(
-    path: Path, columns: Columns, encoding: str | None, kind: str | None
-) -> Iterator[tuple[str, Callable[[], _Looked], bool]]:
-    """Give every part's name, what reads it, and whether others belong to it."""
+class _Part(NamedTuple):
+    """A part of data: the task that it is of (where there are several), its name, what reads it, and
+    whether others belong to it.
+    """
+
+    task: str
+    source: str
+    look: Callable[[], _Looked]
+    split: bool
+
+
+def _parts(path: Path, columns: Columns, encoding: str | None, kind: str | None) -> Iterator[_Part]:
+    """Give every part."""
     kinds = KINDS if kind is None else [kind]
     for tried in kinds:
         for name, tables in (beside := tables_beside(path, tried, columns)).items():
             for one in tables:
                 look = partial(_of_sheet, str(one), partial(sheet, one), columns, encoding, tried)
-                yield f"{path}:{name}", look, len(beside) > 1
+                yield _Part("", f"{path}:{name}", look, len(beside) > 1)
         if beside:
             return
     known = [one for one in kinds if are_class_folders(path, one)]
     if known:
         splits_of = _files(path, known[0])
         for name, files_of in splits_of.items():
-            several = len(splits_of) > 1
-            yield f"{path}:{name}", partial(_of_files, path, files_of, known[0]), several
+            look = partial(_of_files, path, files_of, known[0])
+            yield _Part("", f"{path}:{name}", look, len(splits_of) > 1)
         return
 
     def looking(source: str, given: Callable[[Reading], Sheet]) -> Callable[[], _Looked]:
         return partial(_of_sheet, source, given, columns, encoding, kind)
 
     if path.is_file():
-        yield str(path), looking(str(path), partial(sheet, path)), False
+        yield _Part("", str(path), looking(str(path), partial(sheet, path)), False)
     elif is_saved(path):
         found = splits(path)
         for name, saved in found.items():
             source = f"{path}:{name}"
-            yield source, looking(source, partial(_opened, saved)), len(found) > 1
+            yield _Part("", source, looking(source, partial(_opened, saved)), len(found) > 1)
     elif files := split_files(path):
         every = [part for parts in files.values() for part in parts]
         for part in every:
-            yield str(part), looking(str(part), partial(sheet, part)), len(every) > 1
+            look = looking(str(part), partial(sheet, part))
+            yield _Part("", str(part), look, len(every) > 1)
     else:
-        for entry in task_files(path).values():
-            yield from _parts(entry, columns, encoding, kind)
+        for task, entry in task_files(path).items():
+            for one in _parts(entry, columns, encoding, kind):
+                yield one._replace(task=task)
 
 
 def _opened(one: Sheet, _reading: Reading) -> Sheet:

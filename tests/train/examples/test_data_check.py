@@ -75,8 +75,19 @@ def test_a_folder_of_tasks_is_looked_at_task_by_task(tmp_path: Path) -> None:
     written(tmp_path / "two.csv", GOOD + "a,\n")
     found = check(tmp_path)
     assert found.rows == 8
+    assert found.tasks == {key: {"door": 2, "heat": 2} for key in ("one", "two")}
+    assert check(tmp_path / "one.csv").tasks == {}
     (fault,) = found.faults
     assert "two.csv, line 6: expected a label" in str(fault)
+    written(tmp_path / "two.csv", GOOD)
+    shown = CliRunner().invoke(app, ["check", str(tmp_path)]).stdout.splitlines()
+    assert shown == [
+        "one: 4 rows of 2 classes (door 2, heat 2)",
+        "two: 4 rows of 2 classes (door 2, heat 2)",
+        f"{tmp_path}: 2 tasks, 8 rows; no faults",
+    ]
+    said = CliRunner().invoke(app, ["check", str(tmp_path), "--json"]).stdout
+    assert [*json.loads(said)["tasks"]] == ["one", "two"]
     with pytest.raises(DataError, match="found nothing; check the path"):
         check(tmp_path / "three.csv")
 
