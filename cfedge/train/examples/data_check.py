@@ -164,12 +164,12 @@ def _parts(path: Path, columns: Columns, encoding: str | None, kind: str | None)
     elif files := split_files(path):
         every = [part for parts in files.values() for part in parts]
         for part in every:
-            look = looking(str(part), partial(sheet, part))
-            yield _Part("", str(part), look, len(every) > 1)
+            reads = looking(str(part), partial(sheet, part))
+            yield _Part("", str(part), reads, len(every) > 1)
     else:
         for task, entry in task_files(path).items():
-            for one in _parts(entry, columns, encoding, kind):
-                yield one._replace(task=task)
+            for whole in _parts(entry, columns, encoding, kind):
+                yield whole._replace(task=task)
 
 
 def _opened(one: Sheet, _reading: Reading) -> Sheet:
