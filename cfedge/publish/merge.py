@@ -165,6 +165,11 @@ class _Meeting:
         draft = Draft.of_entries(given, before, site)
         return cls(draft, there, adopted, handed_over, [] if erase else erasable)
 
+    @property
+    def _had(self) -> tuple[Task, ...]:
+        before = self.draft.channel
+        return manifest_of(before.seen, before.signed).tasks if before.seen.tasks else ()
+
     def commit(
         self,
         repository: Repository,
@@ -182,7 +187,7 @@ class _Meeting:
         restated = None
         if draft.manifest is not None:
             bundle = draft.bundle(repository, objects)
-            restated = restating(bundle, progress=progress)
+            restated = restating(bundle, progress=progress, here={task.name for task in self._had})
             objects |= restated.made
         new = draft.entries(restated)
         if new:
@@ -198,8 +203,7 @@ class _Meeting:
         restated: Restated | None,
         same_labels: Collection[str],
     ) -> Merged:
-        before, manifest = self.draft.channel, self.draft.manifest
-        had = manifest_of(before.seen, before.signed).tasks if before.seen.tasks else ()
+        had, manifest = self._had, self.draft.manifest
         classes = {task.name: task.classes for task in manifest.tasks} if manifest else {}
         here = {task.name for task in had}
         return Merged(

@@ -10,7 +10,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -37,6 +37,7 @@ def restate_in_child(
     bundle: Bundle,
     spare: Mapping[str, FileRef] | None = None,
     progress: Progress | None = None,
+    here: Collection[str] = (),
 ) -> Restated:
     """Open `bundle` in a child process and `restate` its golden vectors there.
 
@@ -60,7 +61,8 @@ def restate_in_child(
             (Path(temporary) / part).mkdir()
         for ref in spare.values():
             (Path(temporary) / _SPARE / ref.sha256).write_bytes(bundle[ref])
-        asked = {"spare": {task: dataclasses.asdict(ref) for task, ref in spare.items()}}
+        named = {task: dataclasses.asdict(ref) for task, ref in spare.items()}
+        asked = {"spare": named, "here": sorted(here)}
         said = ask_child(__name__, folder, manifest, asked, limits=_LIMITS)
         golden = {task: FileRef(**ref) for task, ref in said["golden"].items()}
         made = {name: _made(Path(temporary) / _MADE / name) for name in said["made"]}
@@ -78,12 +80,13 @@ def restate_here(
     bundle: Bundle,
     spare: Mapping[str, FileRef] | None = None,
     progress: Progress | None = None,
+    here: Collection[str] = (),
 ) -> Restated:
     """Do what the child of `restate_in_child` does in this process."""
     check_graphs(bundle)
     engine = Engine(bundle)
     try:
-        found = restate(engine, bundle, spare, progress)
+        found = restate(engine, bundle, spare, progress, here)
         answer_largest(engine, bundle)
     except InputError as error:
         raise IncompatibleError(
@@ -102,7 +105,9 @@ def _restated(asked: dict[str, Any]) -> dict[str, object]:
     spare = {task: FileRef(**ref) for task, ref in asked["spare"].items()}
     bundle = read(folder)
     beside = {ref.sha256: read_plain(folder.parent / _SPARE / ref.sha256) for ref in spare.values()}
-    found = restate_here(Bundle(bundle.manifest, {**bundle.objects, **beside}), spare)
+    found = restate_here(
+        Bundle(bundle.manifest, {**bundle.objects, **beside}), spare, here=asked["here"]
+    )
     for name, data in found.made.items():
         (folder.parent / _MADE / name).write_bytes(data)
     return {

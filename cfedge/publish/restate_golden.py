@@ -8,7 +8,7 @@ must hold, or nothing is published.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, cast
 
@@ -42,8 +42,9 @@ class Restated:
     inputs
         By task, how many there are.
     confusions
-        By task and rival: a bound on the share of the task's inputs that the rival takes, by the
-        lookup's model (`cfedge.lookup`).
+        By task and rival, of which one is here and one is not, and of those that moved: a bound on
+        the share of the task's inputs that the rival takes, by the lookup's model
+        (`cfedge.lookup`).
     """
 
     golden: Mapping[str, FileRef]
@@ -63,6 +64,7 @@ def restate(
     bundle: Bundle,
     spare: Mapping[str, FileRef] | None = None,
     progress: Progress | None = None,
+    here: Collection[str] = (),
 ) -> Restated:
     """Check the golden vectors of `bundle`, which `engine` has open, among all of its tasks.
 
@@ -73,6 +75,9 @@ def restate(
     spare
         Other golden vectors, by task, to take where those of the manifest do not hold; `bundle`
         holds them too.
+    here
+        Tasks of this site, where others' are to join them; none otherwise. All pairs of thousands
+        of tasks would take minutes and gigabytes.
 
     Raises
     ------
@@ -105,12 +110,25 @@ def restate(
                 cast(list[Any], load_note(made.get(ref.sha256) or bundle[ref])["inputs"])
             )
             advance(1)
-    taken = {
+    return Restated(golden, made, moved, inputs, _confusions(engine, here, moved))
+
+
+def _confusions(
+    engine: Engine, here: Collection[str], moved: Collection[tuple[str, str]]
+) -> dict[tuple[str, str], float]:
+    """Those of pairs of which one is `here` and one is not, and of those that `moved`."""
+    own = frozenset(here)
+    rivals: dict[str, set[str]] = {}
+    if own:
+        others = set(engine.tasks) - own
+        rivals = {name: set(others if name in own else own) for name in engine.tasks}
+    for name, rival in moved:
+        rivals.setdefault(name, set()).add(rival)
+    return {
         (name, rival): share
-        for name in engine.tasks
-        for rival, share in engine.router.confusions(name).items()
+        for name, among in rivals.items()
+        for rival, share in engine.router.confusions(name, among).items()
     }
-    return Restated(golden, made, moved, inputs, taken)
 
 
 def _check(engine: Engine, bundle: Bundle, task: Task, ref: FileRef) -> None:

@@ -36,6 +36,7 @@ def test_vectors_that_hold_are_kept(tiny_bundle: Path) -> None:
     found = restate(Engine(bundle), bundle)
     assert found.golden == {task.name: task.golden for task in bundle.manifest.tasks}
     assert (found.made, found.moved, found.names) == ({}, {}, frozenset())
+    assert found.confusions == {}  # of thousands of tasks all pairs are too many
     assert found.inputs["colors"] == len(load_note(bundle[_golden(bundle, "colors")])["inputs"])  # type: ignore[arg-type]
 
 
@@ -60,6 +61,16 @@ def test_vectors_that_another_task_takes_are_restated_and_counted(tiny_bundle: P
     engine = Engine(more)
     found = restate(engine, alone)
     assert found.names == {"colors"}
+    assert ("colors", "azure") in found.confusions
+    among = restate(engine, alone, here={"animals"}).confusions
+    assert {pair for pair in among if "animals" in pair} == {
+        pair for name in ("azure", "colors") for pair in ((name, "animals"), ("animals", name))
+    }
+    assert ("azure", "colors") not in among
+    assert all(
+        share == pytest.approx(engine.router.confusions(name)[rival])
+        for (name, rival), share in among.items()
+    )
     note = load_note(found.made[found.golden["colors"].sha256])
     before = load_note(bundle[_golden(bundle, "colors")])
     assert (note["inputs"], note["labels"]) == (before["inputs"], before["labels"])
