@@ -14,6 +14,7 @@ Letters: D width, C classes, R factor rows, N classes that an input is scored by
 
 from __future__ import annotations
 
+import math
 import threading
 from collections.abc import Mapping
 
@@ -35,6 +36,8 @@ KEPT_BYTES = 16 << 20
 #: Classes that are kept at least, so that those of one input never make room for each other.
 _LEAST = 64
 _LARGEST = 127
+#: Of what is squared: g has half of the square.
+_HALF = math.sqrt(0.5)
 
 
 class ClassTable:
@@ -77,9 +80,10 @@ class ClassTable:
         self._needed = np.zeros(places, np.int64)
         self._clock = 0
         self._rows = np.zeros((places, rows, width), np.int8)
-        #: Of each class u, and its steps, centers and offset: read together.
-        self._linear = np.zeros((places, width), np.float32)
-        self._rest = np.zeros((places, 2 * rows + 1), np.float32)
+        #: Of each class u, its steps and centers by `_HALF`, and its offset: read together.
+        self._rest = np.zeros((places, width + 2 * rows + 1), np.float32)
+        #: All classes are made, each at its own place: nothing changes any more.
+        self._whole = False
 
     def scores(self, row: Floats, classes: NDArray[np.intp], position: int = 0) -> Floats:
         """Return g of the `classes`, positions among those of all tasks, float32 [N], for one
@@ -90,18 +94,21 @@ class ClassTable:
         InputError
             It holds NaN or infinity; `position` names the input.
         """
-        with self._lock:
-            places = self._places(classes)
-            rows, rest = self._rows.take(places, axis=0), self._rest.take(places, axis=0)
-            g: Floats = self._linear.take(places, axis=0).dot(row)
+        if self._whole:
+            rows, rest = self._rows.take(classes, axis=0), self._rest.take(classes, axis=0)
+        else:
+            with self._lock:
+                places = self._places(classes)
+                rows, rest = self._rows.take(places, axis=0), self._rest.take(places, axis=0)
         count, each, width = rows.shape
         apart = rows.reshape(count * each, width).astype(np.float32).dot(row).reshape(count, each)
-        apart *= rest[:, :each]
-        apart -= rest[:, each:-1]
+        apart *= rest[:, width : width + each]
+        apart -= rest[:, width + each : -1]
         apart *= apart
-        g += apart.sum(axis=1) * np.float32(0.5)
+        g: Floats = rest[:, :width].dot(row)
+        g += np.add.reduce(apart, axis=1)
         g += rest[:, -1]
-        finite(float(g.sum()), position)
+        finite(g.item(0), position)  # a number that is not makes every score so
         return g
 
     def warm_up(self) -> None:
@@ -138,6 +145,7 @@ class ClassTable:
                 place = one if self._all_fit else next(free)
                 self._keep(ClassShape.of(statistics, one - span.start, self.shared), place)
                 self._class[place], self._place[one] = one, place
+        self._whole = self._all_fit and bool((self._place >= 0).all())
 
     def _make_room(self, needed: NDArray[np.intp], count: int) -> None:
         """Free `count` places, first of those that are taken the ones that were needed longest ago;
@@ -158,7 +166,8 @@ class ClassTable:
         steps = np.where(limit > 0, limit / _LARGEST, 1.0)
         self._rows[place] = 0
         self._rows[place, :count] = np.rint(shape.directions / steps[:, None])
-        rest, each = self._rest[place], self._rows.shape[1]
+        rest, (_, each, width) = self._rest[place], self._rows.shape
         rest[:] = 0
-        rest[:count], rest[each : each + count], rest[-1] = steps, shape.centers, shape.offset
-        self._linear[place] = shape.linear
+        rest[:width], rest[-1] = shape.linear, shape.offset
+        rest[width : width + count] = steps * _HALF
+        rest[width + each : width + each + count] = shape.centers * _HALF

@@ -151,13 +151,13 @@ class Familiarity:
         scores = products[:count] - classes.offsets
         near = _best(scores)
         g = self._table.scores(row, near + self._lookup.spans[task].start)
-        g += classes.bonus[near]
+        g += classes.bonus.take(near)
         # |L' x|^2 from |L' (x - m_0)|^2
         whole = square + float(products[-1]) - self._square_shift
         return Terms(
-            cosine=1.0 - float(products[count:-1].max()),
-            relative=inside - 2.0 * float(scores.max()),
-            density=whole / (2 * (1 - OWN_SHAPE)) - float(g.max()) - (square - inside) / 2,
+            cosine=1.0 - _most(products[count:-1]),
+            relative=inside - 2.0 * _most(scores),
+            density=whole / (2 * (1 - OWN_SHAPE)) - _most(g) - (square - inside) / 2,
         )
 
     def _of(self, task: int) -> _Classes:
@@ -181,6 +181,10 @@ class Familiarity:
         rows = class_rows(means, counts, self._center, self._lower, self._level, error)
         products = np.concatenate([rows.linear, rows.directions, self._linear_shift[None]])
         return _Classes(products, rows.offsets, bonus.astype(np.float32))
+
+
+def _most(scores: Floats) -> float:
+    return float(np.maximum.reduce(scores))
 
 
 def _best(scores: Floats) -> NDArray[np.intp]:

@@ -137,15 +137,16 @@ class Router:
         return list(zip(trunk, self._familiar_deep().several(features.tail, task), strict=True))
 
     def _familiar(self) -> Familiarity:
-        table, centres = self.near, self._background.trunk if self._background else None
-        parts = self._of("trunk"), self.first, table, centres
-        return self._once("familiar", lambda: Familiarity(*parts))
+        behind = self.near
+        return self._once("familiar", lambda: self._compared("trunk", self.first, behind))
 
     def _familiar_deep(self) -> Familiarity:
-        table, centres = self.deep, self._background.tail if self._background else None
-        return self._once(
-            "familiar deep", lambda: Familiarity(self._of("tail"), self.tail, table, centres)
-        )
+        lookup, behind = self.tail, self.deep
+        return self._once("familiar deep", lambda: self._compared("tail", lookup, behind))
+
+    def _compared(self, part: str, lookup: Lookup, table: ClassTable) -> Familiarity:
+        centres = None if self._background is None else getattr(self._background, part)
+        return Familiarity(self._of(part), lookup, table, centres)
 
     def _lookup(self, part: str, table: RoughTable | None = None) -> Lookup:
         keep = None if self._keep is None else partial(self._keep, part)

@@ -38,12 +38,11 @@ class Judge:
     ) -> None:
         self._encoder, self._router, self._tasks, self._encoded = encoder, router, tasks, encoded
         self._tails: dict[int, Floats] = {}
-        self._trunks: dict[tuple[int, int], Terms] = {}
+        self._trunks: dict[tuple[int, int], tuple[Terms, float]] = {}
 
     def is_open(self, row: int, task: int) -> bool:
         """Whether the trunk alone does not say that a row is of the task at position `task`."""
-        rule = self._tasks[task].calibration
-        return trunk_score(rule, self._behind_trunk(row, task)) > rule.accepted
+        return self._behind_trunk(row, task)[1] > self._tasks[task].calibration.accepted
 
     def tails(self, rows: Iterable[int]) -> list[Floats]:
         """Return the frozen tail's features [D] of some rows."""
@@ -61,15 +60,17 @@ class Judge:
         behind = dict(zip(left, self.tails(left), strict=True))
         scores = []
         for row, task in pairs:
-            rule, trunk = self._tasks[task].calibration, self._behind_trunk(row, task)
+            rule, (trunk, score) = self._tasks[task].calibration, self._behind_trunk(row, task)
             if row in behind:
                 tail = self._router.behind_tail(behind[row], task)
                 scores.append(tail_score(rule, trunk, tail))
             else:
-                scores.append(accepted_score(rule, trunk_score(rule, trunk)))
+                scores.append(accepted_score(rule, score))
         return scores
 
-    def _behind_trunk(self, row: int, task: int) -> Terms:
+    def _behind_trunk(self, row: int, task: int) -> tuple[Terms, float]:
+        """The terms, and the score that they make."""
         if (row, task) not in self._trunks:
-            self._trunks[row, task] = self._router.behind_trunk(self._encoded.features[row], task)
+            terms = self._router.behind_trunk(self._encoded.features[row], task)
+            self._trunks[row, task] = terms, trunk_score(self._tasks[task].calibration, terms)
         return self._trunks[row, task]
