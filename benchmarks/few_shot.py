@@ -73,7 +73,7 @@ def main() -> None:
                             )
                         seconds = time.perf_counter() - start
                         adapter = Adapter.from_arrays(learned.adapter)
-                        behind = np.stack(encoder.adapted(encoded.hidden, adapter.slots))
+                        behind = np.stack(encoder.adapted(encoded, adapter))
                         scores = adapter.scores(
                             adapter.adapted(behind), adapter.trunk(np.stack(encoded.features))
                         )

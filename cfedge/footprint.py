@@ -77,7 +77,7 @@ encoder = Encoder.of(files, backbone, threads=threads)
 slots = {f"a.{slot.name}": np.zeros((1, slot.rows, 8), np.float32) for slot in backbone.slots}
 slots |= {f"b.{slot.name}": np.zeros((1, 8, slot.columns), np.float32) for slot in backbone.slots}
 modality = encoder.modality
-answer = lambda value: encoder.adapted(encoder([value]).hidden, slots)
+answer = lambda value: encoder.tail(encoder([value]).hidden, [slots])
 stats = lambda: None
 """
 

@@ -21,6 +21,7 @@ MEMBERS = {
     "manifest": "schema sha256 backbone tasks lookup margins versions",
     "backbone": (
         "name source_sha256 scheme blocks split width hidden views slots trunk tail input background"
+        " frozen_views"
     ),
     "input": "kind max_tokens tokenizer",
     "task": (

@@ -55,6 +55,7 @@ def check_backbone(backbone: Backbone) -> None:
             f" {list(backbone.hidden)!s:.80}, views {list(backbone.views)!s:.80}, width"
             f" {backbone.width}; export the bundle again"
         )
+    _check_frozen_views(backbone)
     _at_most("slots", len(backbone.slots), LIMITS.slots)
     _distinct("slots", [slot.name for slot in backbone.slots])
     for slot in backbone.slots:
@@ -63,6 +64,18 @@ def check_backbone(backbone: Backbone) -> None:
                 f"slot {slot.name!r}: expected sizes > 0, found {slot.rows} x {slot.columns};"
                 " export the bundle again"
             )
+
+
+def _check_frozen_views(backbone: Backbone) -> None:
+    """Refuse views that cannot be the tail's features."""
+    count = backbone.frozen_views
+    fits = 0 < count <= len(backbone.views) and sum(backbone.views[:count]) == backbone.width
+    if count and not fits:
+        raise SchemaError(
+            "manifest.backbone.frozen_views: expected 0, or so many first views as are together"
+            f" {backbone.width} wide, found {count} of {list(backbone.views)!s:.80}; export the"
+            " bundle again"
+        )
 
 
 def check_task(task: Task) -> None:

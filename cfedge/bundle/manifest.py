@@ -62,6 +62,9 @@ class Backbone:
         Of the tail's features.
     background
         What inputs of no task look like to it (`cfedge.lookup.background`); None: nobody knows.
+    frozen_views
+        How many of the first views are, together, the tail's features without an adapter: such a
+        trunk runs the tail's blocks too. 0: none are, and the tail is run.
     """
 
     name: str
@@ -77,6 +80,7 @@ class Backbone:
     tail: FileRef
     input: Spec
     background: FileRef | None = None
+    frozen_views: int = 0
 
     @cached_property
     def digest(self) -> str:

@@ -48,7 +48,7 @@ def placed(engine: Engine, on: ClassMap, value: Input) -> tuple[float, float]:
     """Return where an input lies on the map."""
     encoded = engine.opened.encode([value])
     scores = engine.router.class_scores(
-        encoded.features[0], lambda: engine.opened.encoder.frozen(encoded.hidden)[0]
+        encoded.features[0], lambda: engine.opened.encoder.frozen(encoded)[0]
     )
     if len(scores) != len(on.places):  # a point for each task
         scores = np.array([scores[span].max() for span in engine.router.spans])

@@ -115,7 +115,7 @@ class Live:
 def _encoded(engine: Engine, inputs: list[Input]) -> list[Floats]:
     opened = engine.opened
     try:
-        return opened.encoder.frozen(opened.encode(inputs).hidden)
+        return opened.encoder.frozen(opened.encode(inputs))
     except InputError:
         if len(inputs) > 1:
             return [one for value in inputs for one in _encoded(engine, [value])]

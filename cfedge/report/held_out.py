@@ -165,7 +165,7 @@ class HeldOutAnswers:
             for start in range(0, len(rows), _BATCH):
                 some = rows[start : start + _BATCH]
                 encoded = self.encoder([inputs[row] for row in some])
-                behind = np.stack(self.encoder.adapted(encoded.hidden, adapter.slots))
+                behind = np.stack(self.encoder.adapted(encoded, adapter))
                 adapted = adapter.adapted(behind)
                 scores = adapter.scores(adapted, adapter.trunk(np.stack(encoded.features)))
                 labels[some] = scores.argmax(axis=1)

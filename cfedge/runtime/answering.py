@@ -2,7 +2,8 @@
 
 Where the trunk's part of the head is sure the adapted tail is not run. Where the lookup's margin
 stays thin, or the trunk does not say whether the input is of its task at all, there is one run of
-the frozen tail. Inputs of one length and task share a run of the tail.
+the frozen tail; none where the trunk has its features. Inputs of one length and task share a run of
+the tail.
 
 Letters: B batch, C classes.
 """

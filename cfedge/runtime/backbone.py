@@ -57,6 +57,14 @@ class Encoded(NamedTuple):
     hidden: list[Floats]
     features: list[Floats]
 
+    def of(self, rows: Sequence[int]) -> Encoded:
+        """Return some of the inputs."""
+        return Encoded(
+            [self.truncated[row] for row in rows],
+            [self.hidden[row] for row in rows],
+            [self.features[row] for row in rows],
+        )
+
 
 class Trunk:
     """The shared, never adapted blocks, with what prepares the inputs before them."""
@@ -109,10 +117,8 @@ class Trunk:
             states, directions = self._session.run(_TRUNK_OUTPUTS, feeds)
         except Exception as error:  # ONNX Runtime's exceptions share no base class of their own
             raise not_run("trunk", error) from error
-        if not (
-            _fits(states.shape, (rows, *self._hidden))
-            and directions.shape == (rows, self._features)
-        ):
+        fits = _fits(states.shape, (rows, *self._hidden))
+        if not (fits and directions.shape == (rows, self._features)):
             raise _misshapen("trunk", rows, [states.shape, directions.shape])
         return states, directions
 

@@ -17,6 +17,7 @@ import cfedge.inputs
 from cfedge.bundle.manifest import Backbone
 from cfedge.inputs.modality import Input, Modality
 from cfedge.lookup import Features
+from cfedge.runtime.adapter import Adapter
 from cfedge.runtime.backbone import Encoded, Slots, Tail, Trunk, no_adapter
 
 __all__ = ["Encoder"]
@@ -33,12 +34,14 @@ class Encoder:
         What prepares the inputs.
     trunk, tail
         Of one backbone.
-    frozen
-        The tail's slots without an adapter.
+    backbone
+        Its record.
     """
 
-    def __init__(self, modality: Modality, trunk: Trunk, tail: Tail, frozen: Slots) -> None:
-        self.modality, self.trunk, self.tail, self._frozen = modality, trunk, tail, frozen
+    def __init__(self, modality: Modality, trunk: Trunk, tail: Tail, backbone: Backbone) -> None:
+        self.modality, self.trunk, self.tail = modality, trunk, tail
+        self._no_adapter: Slots = no_adapter(backbone)
+        self._frozen_views, self._width = backbone.frozen_views, backbone.width
 
     @classmethod
     def of(
@@ -69,7 +72,7 @@ class Encoder:
         modality = cfedge.inputs.of(backbone.input, files, verified=verified)
         trunk = Trunk(files["trunk"], modality, backbone, threads=threads)
         tail = Tail(files["tail"], backbone, threads=threads, verified=verified)
-        return cls(modality, trunk, tail, no_adapter(backbone))
+        return cls(modality, trunk, tail, backbone)
 
     def __call__(self, inputs: Sequence[Input]) -> Encoded:
         """Encode B inputs with the trunk.
@@ -81,16 +84,23 @@ class Encoder:
         """
         return self.trunk(inputs)
 
-    def frozen(self, hidden: Sequence[Floats]) -> list[Floats]:
-        """Return the frozen tail's features [D] of each row's hidden states."""
-        return self.tail(hidden, [self._frozen] * len(hidden))
-
-    def adapted(self, hidden: Sequence[Floats], slots: Slots) -> list[Floats]:
-        """Return the tail's features [D] of each row's hidden states, all rows under one
-        adapter.
+    def frozen(self, encoded: Encoded) -> list[Floats]:
+        """Return the features [D] of each row behind the frozen tail, which is not run where the
+        trunk's own views are these features (`Backbone.frozen_views`).
         """
-        return self.tail(hidden, [slots] * len(hidden))
+        if not self._frozen_views:
+            return self.tail(encoded.hidden, [self._no_adapter] * len(encoded.hidden))
+        share = np.float32(self._frozen_views**-0.5)  # of length 1 together
+        return [features[: self._width] * share for features in encoded.features]
+
+    def adapted(self, encoded: Encoded, adapter: Adapter) -> list[Floats]:
+        """Return the features [D] of each row behind the tail with an adapter; where that changes
+        nothing, behind the frozen tail.
+        """
+        if adapter.changes_nothing:
+            return self.frozen(encoded)
+        return self.tail(encoded.hidden, [adapter.slots] * len(encoded.hidden))
 
     def features(self, encoded: Encoded) -> Features:
         """Return what the lookup reads of B rows: behind the trunk and behind the frozen tail."""
-        return Features(np.stack(encoded.features), np.stack(self.frozen(encoded.hidden)))
+        return Features(np.stack(encoded.features), np.stack(self.frozen(encoded)))

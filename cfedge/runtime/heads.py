@@ -37,7 +37,8 @@ class Heads(NamedTuple):
     ) -> dict[int, Head]:
         """Return what the head of each chosen row's task says, by row.
 
-        Where the adapter changes nothing the frozen tail is the tail, and may have been run.
+        Where the adapter changes nothing the frozen tail is the tail: it may have been run, or need
+        not be (`Encoder.frozen`).
         """
         adapters = self._adapters(chosen)
         heads, late = {}, {}

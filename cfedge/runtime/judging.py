@@ -49,8 +49,8 @@ class Judge:
         rows = list(rows)
         missing = [row for row in rows if row not in self._tails]
         if missing:
-            hidden = [self._encoded.hidden[row] for row in missing]
-            self._tails.update(zip(missing, self._encoder.frozen(hidden), strict=True))
+            found = self._encoder.frozen(self._encoded.of(missing))
+            self._tails.update(zip(missing, found, strict=True))
         return [self._tails[row] for row in rows]
 
     def scores(self, tasks: Sequence[int]) -> list[float]:

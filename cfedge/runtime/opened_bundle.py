@@ -195,7 +195,7 @@ class OpenedBundle:
         task = self.named(name)
         encoded = self.encode(inputs)
         adapter = self.adapters(task)
-        return adapter, encoded, self.encoder.adapted(encoded.hidden, adapter.slots)
+        return adapter, encoded, self.encoder.adapted(encoded, adapter)
 
     def reopen(self) -> None:
         """Open anew in a forked child, whose parent opened it; do nothing elsewhere.

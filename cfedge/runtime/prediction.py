@@ -47,7 +47,7 @@ class Prediction:
         The tail was not run with the task's adapter: the trunk's part of the head was sure.
     stages
         How often the lookup looked: 2 where the margin was thin, 3 where it still was and the
-        frozen tail was run; else 1.
+        frozen tail's features were compared too; else 1.
     unknown
         True where `ood_score` is above the task's threshold: the input belongs to no known task.
     reason

@@ -91,7 +91,7 @@ def _one_head(
 
     `columns` are the head's of each task's classes, for the first tasks of the order.
     """
-    features = np.stack(learned.encoder.adapted(learned.hidden, adapter.slots))
+    features = np.stack(learned.encoder.adapted(learned.encoded, adapter))
     every = adapter.scores(adapter.adapted(features), adapter.trunk(learned.test.trunk))
     scores = [every[:, places] for places in columns]
     best, second = best_two(np.stack([of_task.max(axis=1) for of_task in scores], axis=1))

@@ -53,13 +53,13 @@ class LearnedOrder:
         )
         with progress.track("test examples through every adapter", len(self.names)) as advance:
             encoded = self.encoder(inputs)
-            self.hidden = encoded.hidden
+            self.encoded = encoded
             self.test = self.encoder.features(encoded)
             self.adapted: list[Floats] = []
             answers, sure = [], []
             for name in self.names:
                 adapter = self.adapters[name]
-                features = np.stack(self.encoder.adapted(encoded.hidden, adapter.slots))
+                features = np.stack(self.encoder.adapted(encoded, adapter))
                 self.adapted.append(features)
                 scores = adapter.scores(adapter.adapted(features), adapter.trunk(self.test.trunk))
                 answers.append(scores.argmax(axis=1))
@@ -74,9 +74,8 @@ class LearnedOrder:
             for name in self.names:
                 encoded = self.encoder(self.counted(name).inputs)
                 self.train[name] = self.encoder.features(encoded)
-                self.train_adapted[name] = np.stack(
-                    self.encoder.adapted(encoded.hidden, self.adapters[name].slots)
-                )
+                behind = self.encoder.adapted(encoded, self.adapters[name])
+                self.train_adapted[name] = np.stack(behind)
                 advance(1)
 
     def forward_transfer(self, alone: WorkspaceFolder) -> float:
@@ -87,9 +86,7 @@ class LearnedOrder:
         for name in self.order[1:]:
             rows = np.flatnonzero(self.truth == self.names.index(name))
             adapter = Adapter.from_arrays(alone.adapter(name))
-            features = np.stack(
-                self.encoder.adapted([self.hidden[row] for row in rows], adapter.slots)
-            )
+            features = np.stack(self.encoder.adapted(self.encoded.of(rows.tolist()), adapter))
             best = adapter.scores(
                 adapter.adapted(features), adapter.trunk(self.test.trunk[rows])
             ).argmax(axis=1)

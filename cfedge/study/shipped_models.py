@@ -54,7 +54,7 @@ def shipped_model(order: LearnedOrder, model: str, lookup: str, heads: Heads) ->
         model,
         steps,
         seen[matches.runner_up],
-        passes=1 + order.tail_share * _extra_tails(order, made, router, answers, matches, heads),
+        passes=_passes(order, made, router, answers, matches, heads),
         bytes_of=(slots, both[1], size),
         seconds=_seconds(order),
     )
@@ -98,7 +98,7 @@ def _arrays(heads: Heads, name: str) -> dict[str, NDArray[np.float32]]:
     }  # fmt: skip
 
 
-def _extra_tails(
+def _passes(
     order: LearnedOrder,
     made: Shipped,
     router: Finder,
@@ -106,18 +106,20 @@ def _extra_tails(
     matches: TaskMatches,
     heads: Heads,
 ) -> float:
-    """Runs of the tail an input, less one, all tasks learned: the frozen one where lookup or unknown
-    inputs need it, the adapted one where the trunk's part of the head is not sure; one for both
-    where there is no adapter.
+    """Passes of the encoder an input, all tasks learned: the frozen tail is run where lookup or
+    unknown inputs need it, the adapted one where the trunk's part of the head is not sure; one for
+    both where there is no adapter. A trunk that shows the frozen tail's features is a whole pass.
     """
     late = np.ones(len(order.truth), np.bool_)
     for index, name in enumerate(router.tasks):
         adapter, rows = heads.adapters[name], np.flatnonzero(matches.task == index)
         apart = gaps(adapter.trunk(order.test.trunk[rows]))
         late[rows] = ~np.asarray(trunk_decides(apart, adapter.exit_margin))
+    if order.workspace.backbone.frozen_views:
+        return 1 + order.tail_share * (0.0 if heads.frozen else float(late.mean()))
     frozen = _frozen(order, made, router, answers, matches)
     runs = frozen | late if heads.frozen else frozen.astype(np.int64) + late
-    return float(runs.mean()) - 1.0
+    return 1 + order.tail_share * (float(runs.mean()) - 1)
 
 
 def _frozen(

@@ -71,6 +71,7 @@ def draft(
     as_trained = quantised.train(tail, keep=keep)  # learning pads its batches, answering does not
     if family.keep_positions is not None:
         as_trained.metadata_props.add(key=KEEP_POSITIONS, value=str(family.keep_positions))
+    joint = family.cuts(source.encoder)[split]
     files = {file_name(role): data for role, data in source.files.items()}
     files["train_tail.onnx"] = _bytes(as_trained)
     for name, part in (("trunk.onnx", trunk), ("tail.onnx", tail)):
@@ -88,11 +89,12 @@ def draft(
         split=split,
         width=source.width,
         hidden=_sizes(source, split),
-        views=tuple(family.views(source.encoder, family.cuts(source.encoder)[split])),
+        views=tuple(family.views(source.encoder, joint)),
         slots=tuple(Slot(module.name, module.rows, module.columns) for module in slots),
         trunk=reference(files["trunk.onnx"]),
         tail=reference(files["tail.onnx"]),
         input=source.input,
+        frozen_views=family.frozen_views(source.encoder, joint),
     )
     return Draft(record, files)
 

@@ -3,7 +3,8 @@ nothing else of cfedge.
 
 Trunk, tail, the task's low-rank units (in place, as shipped: int8 values turned to float) and its
 head in one graph. It does not route, calls nothing unknown, and always runs the tail, also where
-the trunk's part of the head decides alone. Merging the units into the weights would quantise these
+the trunk's part of the head decides alone; but for a head in closed form where the trunk's views
+are the frozen tail's features (`cfedge.bundle.manifest.Backbone`). Merging the units into the weights would quantise these
 anew and give other answers.
 
 Letters: B batch, S sequence, C classes.
@@ -55,18 +56,23 @@ class Merged:
     parity: parity.TaskParity
 
 
-def merge(trunk: ModelProto, tail: ModelProto, adapter: Adapter) -> ModelProto:
+def merge(trunk: ModelProto, tail: ModelProto, adapter: Adapter, frozen_views: int) -> ModelProto:
     """Join the graphs that ship and a task's arrays.
+
+    Parameters
+    ----------
+    frozen_views
+        Of the backbone.
 
     Returns
     -------
     ModelProto
         ``input_ids`` int64 [B, S], every position counting, -> ``scores`` float32 [B, C].
     """
-    front = _prefixed(trunk, "trunk.")
-    back = _prefixed(tail, "tail.")
+    front, alone = _prefixed(trunk, "trunk."), bool(frozen_views and adapter.changes_nothing)
+    back = _of_views(len(adapter.weight), frozen_views) if alone else _prefixed(tail, "tail.")
     arrays: dict[str, NDArray[np.generic]] = {
-        **adapter.slots,
+        **({} if alone else adapter.slots),
         "head.weight": adapter.weight,
         "head.bias": adapter.bias,
         "trunk.weight": adapter.trunk_weight,
@@ -110,6 +116,23 @@ def merge(trunk: ModelProto, tail: ModelProto, adapter: Adapter) -> ModelProto:
     )
     onnx.checker.check_model(model)
     return model
+
+
+def _of_views(width: int, count: int) -> ModelProto:
+    """In the tail's place: the trunk's first views, together of length 1."""
+    seen, behind = f"trunk.{FEATURES}", f"tail.{FEATURES}"
+    arrays: dict[str, NDArray[np.generic]] = {
+        "tail.begin": np.array([0], np.int64),
+        "tail.end": np.array([width], np.int64),
+        "tail.axis": np.array([1], np.int64),
+        "tail.share": np.array(count**-0.5, np.float32),
+    }
+    nodes = [
+        helper.make_node("Slice", [seen, *list(arrays)[:3]], ["tail.views"], "tail.views"),
+        helper.make_node("Mul", ["tail.views", "tail.share"], [behind], behind),
+    ]
+    constants = [numpy_helper.from_array(array, name) for name, array in arrays.items()]
+    return helper.make_model(helper.make_graph(nodes, "views", [], [], constants))
 
 
 def _prefixed(model: ModelProto, prefix: str) -> ModelProto:
@@ -161,7 +184,8 @@ def export_merged(
     engine, backbone = Engine(bundle), bundle.manifest.backbone
     task = next(task for task in bundle.manifest.tasks if task.name == name)
     trunk, tail = (onnx.load_from_string(bundle[ref]) for ref in (backbone.trunk, backbone.tail))
-    model = merge(trunk, tail, load_adapter(bundle[task.adapter], task, backbone))
+    adapter = load_adapter(bundle[task.adapter], task, backbone)
+    model = merge(trunk, tail, adapter, backbone.frozen_views)
     stated = {
         "task": name,
         "labels": json.dumps(task.classes, ensure_ascii=False),

@@ -84,9 +84,8 @@ class _FloatPaths:
         trunk's [N, 3 D].
         """
         encoded = self.encoder(inputs)
-        hidden = encoded.hidden
-        by_onnx = np.stack(self.encoder.adapted(hidden, adapter.slots))
-        by_torch = None if self.torch_tail is None else self._by_torch(hidden, adapter)
+        by_onnx = np.stack(self.encoder.adapted(encoded, adapter))
+        by_torch = None if self.torch_tail is None else self._by_torch(encoded.hidden, adapter)
         return by_torch, by_onnx, np.stack(encoded.features)
 
     def _by_torch(self, hidden: list[Floats], adapter: Adapter) -> Floats:
@@ -157,7 +156,7 @@ class Candidates:
         results = []
         for name, (held_out, adapter) in self._tasks.items():
             encoded = encoder(held_out.inputs)
-            shipped = np.stack(encoder.adapted(encoded.hidden, adapter.slots))
+            shipped = np.stack(encoder.adapted(encoded, adapter))
             decisions = _decide(shipped, np.stack(encoded.features), adapter)
             results.append(
                 _task_parity(name, held_out, adapter, self._features[name], (shipped, decisions))

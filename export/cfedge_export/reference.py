@@ -43,7 +43,10 @@ def float_accuracy(
             encoded = encoder(examples.inputs)
             found = router(encoder.features(encoded))
             chosen = [router.tasks[task] for task in found.task]
-            features = encoder.tail(encoded.hidden, [adapters[task].slots for task in chosen])
+            features = [
+                encoder.adapted(encoded.of([row]), adapters[task])[0]
+                for row, task in enumerate(chosen)
+            ]
             right = []
             for task, one, trunk_features, label in zip(
                 chosen, features, encoded.features, examples.labels, strict=True

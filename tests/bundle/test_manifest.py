@@ -65,12 +65,12 @@ SMALL = Manifest(
 
 #: `SMALL` as format 1 writes it. It must never change: a device in the field reads it.
 GOLDEN = (
-    '{"backbone":{"background":null,"blocks":3,"hidden":[null,4],"input":{"kind":"text","max_tokens":16,"tokenizer":{"sha256":"cccccccccccccccccccccccccccccccccccccccccccccccccccccccccccccccc","size":5}},"name":"tiny","scheme":"int8","slots":[{"columns":12,"name":"l2.qkv","rows":4},'
+    '{"backbone":{"background":null,"blocks":3,"frozen_views":0,"hidden":[null,4],"input":{"kind":"text","max_tokens":16,"tokenizer":{"sha256":"cccccccccccccccccccccccccccccccccccccccccccccccccccccccccccccccc","size":5}},"name":"tiny","scheme":"int8","slots":[{"columns":12,"name":"l2.qkv","rows":4},'
     '{"columns":4,"name":"l2.o","rows":4}],"source_sha256":"0000000000000000000000000000000000000000000000000000000000000000",'
     '"split":2,"tail":{"sha256":"bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb","size":5},'
     '"trunk":{"sha256":"aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa","size":5},"views":[4,4,4],"width":4},'
     '"lookup":"class-clusters","margins":{"second":0.0,"second_share":1.0,"tail_share":1.0,"third":0.0},"schema":1,'
-    '"sha256":"988b0922c1df961d884e63c037bba7e2710574f14c3faef6834e129481e5517b",'
+    '"sha256":"22623c38420615effe9000decafae0ec3565d3248772584114f9d0bec0468ae9",'
     '"tasks":[{"adapter":{"sha256":"1111111111111111111111111111111111111111111111111111111111111111","size":5},'
     '"calibration":{"accepted":1000000000.0,"centers":[0.0,0.0,0.0,0.0,0.0],"odds":{"limits":[],"offsets":[700.0,700.0,700.0],"slopes":[0.0,0.0,0.0]},"scales":[1.0,1.0,1.0,1.0,1.0],"thresholds":[1000000000.0,1000000000.0,1000000000.0,1000000000.0,1000000000.0,1000000000.0,1000000000.0,1000000000.0,1000000000.0]},"certificate":{"alpha":0.05,"errors":1,"foreign":0,"foreign_caught":0,"held_out":12,"others":0,"others_caught":0,"own":0,"own_rejected":0,"rival":null,"rival_errors":0,"tasks":2,"wrong":2,"wrong_answer_at_most":0.49,"wrong_task_at_most":0.39},'
     '"classes":["on","off"],"false_reject_rate":0.05,'
@@ -275,7 +275,7 @@ def test_every_file_has_a_role_that_names_it() -> None:
 def test_the_backbones_digest_depends_on_all_that_it_computes_with_and_on_nothing_else() -> None:
     other: dict[str, Any] = {
         "scheme": "int4", "blocks": 4, "split": 1, "width": 5, "hidden": (4, None), "views": (4, 4), "slots": SMALL.backbone.slots[::-1],
-        "trunk": ref("d"), "tail": ref("d"), "input": Text("text", 17, ref("c")),
+        "trunk": ref("d"), "tail": ref("d"), "input": Text("text", 17, ref("c")), "frozen_views": 1,
     }  # fmt: skip
     names = {"name": "huge", "source_sha256": "1" * 64, "background": ref("d")}
     assert {field.name for field in dataclasses.fields(Backbone)} == {*other, *names}
@@ -668,6 +668,9 @@ def test_two_tasks_may_have_labels_of_the_same_name() -> None:
         (("backbone", "hidden"), [4] * 9, "manifest.backbone: expected 1 <= split < blocks"),
         (("backbone", "views", 2), 0, "manifest.backbone: expected 1 <= split < blocks, 1 to 8"),
         (("backbone", "views"), [], "manifest.backbone: expected 1 <= split < blocks, 1 to 8"),
+        (("backbone", "frozen_views"), 2, "manifest.backbone.frozen_views: expected 0, or"),
+        (("backbone", "frozen_views"), 4, "manifest.backbone.frozen_views: expected 0, or"),
+        (("backbone", "frozen_views"), -1, "manifest.backbone.frozen_views: expected 0, or"),
         (
             ("backbone", "input", "kind"),
             "smell",

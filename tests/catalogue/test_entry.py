@@ -47,7 +47,7 @@ ENTRIES = {
 #: What the entries above are on the disk: devices in the field read this.
 GOLDEN = {
     "backbone": (
-        b'{"body":{"background":null,"blocks":6,"hidden":[null,8],"input":{"kind":"text","max_tokens":32,"tokenizer":{"sha256":"d2dfa9c06feea8383e3d4cf2907916f446a682dd2d739aee8dd8d1c8dd57c47a","size":3000}},"name":"tiny","scheme":"int8-row","slots":[{"columns":24,"name":"l4.qkv","rows":8}],"source_sha256":"0000000000000000000000000000000000000000000000000000000000000000","split":4,"tail":{"sha256":"44576722a849f9f0c31fc9c656e1ab58dc347f7d3d5209a5cd1caa2ec9759259","size":3000},"trunk":{"sha256":"4ddd66566527994924820b517026a937284ad430a9c7edbb5ca1938dde58fc2c","size":3000},"views":[8,8,8],"width":8},"clock":7,"kind":"backbone","name":"tiny","replaces":["0000000000000000000000000000000000000000000000000000000000000000","ffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff"],"site":"hq"}'
+        b'{"body":{"background":null,"blocks":6,"frozen_views":0,"hidden":[null,8],"input":{"kind":"text","max_tokens":32,"tokenizer":{"sha256":"d2dfa9c06feea8383e3d4cf2907916f446a682dd2d739aee8dd8d1c8dd57c47a","size":3000}},"name":"tiny","scheme":"int8-row","slots":[{"columns":24,"name":"l4.qkv","rows":8}],"source_sha256":"0000000000000000000000000000000000000000000000000000000000000000","split":4,"tail":{"sha256":"44576722a849f9f0c31fc9c656e1ab58dc347f7d3d5209a5cd1caa2ec9759259","size":3000},"trunk":{"sha256":"4ddd66566527994924820b517026a937284ad430a9c7edbb5ca1938dde58fc2c","size":3000},"views":[8,8,8],"width":8},"clock":7,"kind":"backbone","name":"tiny","replaces":["0000000000000000000000000000000000000000000000000000000000000000","ffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff"],"site":"hq"}'
     ),
     "task": (
         b'{"body":{"base":"bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb","task":{"adapter":{"sha256":"5f223dabfbd72771ff27b7617d9bffbeba1f232f8158387f1d6902d768e34ddc","size":200},"calibration":{"accepted":1000000000.0,"centers":[0.0,0.0,0.0,0.0,0.0],"odds":{"limits":[],"offsets":[700.0,700.0,700.0],"slopes":[0.0,0.0,0.0]},"scales":[1.0,1.0,1.0,1.0,1.0],"thresholds":[1000000000.0,1000000000.0,1000000000.0,1000000000.0,1000000000.0,1000000000.0,1000000000.0,1000000000.0,1000000000.0]},"certificate":{"alpha":0.05,"errors":2,"foreign":0,"foreign_caught":0,"held_out":100,"others":0,"others_caught":0,"own":0,"own_rejected":0,"rival":null,"rival_errors":0,"tasks":1,"wrong":3,"wrong_answer_at_most":0.12,"wrong_task_at_most":0.1},"classes":["cards'
@@ -62,7 +62,7 @@ GOLDEN = {
     ),
 }
 DIGESTS = {
-    "backbone": "61f838c5e5728c0444f22a68b69bb884c4aa76101cd70710790660aa60a4a8eb",
+    "backbone": "a17efffa38830ddac8cc659b17302ba856b0656d50fa88c7137dc626d42765a4",
     "task": "9743ee0ba2303de819a9d5dbc7da0b2c100ce4a9822009a3fa0d3c4ab4334262",
     "measured": "35668b2a1b50fdb5b83dc8ba30c781fb57f096ccae08a66414692631ac1f9002",
     "removed": "02f11ca5d8e893faedfe596b3c2cce2ef48d32559d60a530783cae89c624b607",

@@ -151,7 +151,9 @@ def test_the_form_that_answers_is_the_whole_and_a_row_does_not_depend_on_its_bat
 def test_what_the_lookup_reads_is_views_of_the_stated_widths_each_of_length_one(
     encoders: object, name: str
 ) -> None:
+    """And where the first of them are said to be the whole encoder's features, they are."""
     family, encoder = ARCHITECTURES[name], encoders(name)
+    expected = _run(encoder, _feeds(name))
     for split in _splits(family, encoder):
         trunk = family.deployed(cut(family, encoder, split)[0])
         features = _run(trunk, _feeds(name))
@@ -159,6 +161,12 @@ def test_what_the_lookup_reads_is_views_of_the_stated_widths_each_of_length_one(
         assert features.shape == (3, sum(widths))
         for view in np.split(features, np.cumsum(widths)[:-1], axis=1):
             np.testing.assert_allclose(np.linalg.norm(view, axis=1), 1, atol=1e-5)
+        count = family.frozen_views(encoder, family.cuts(encoder)[split])
+        assert bool(count) == (name in {"efficientnet-lite", "onnx"})
+        if count:
+            assert sum(widths[:count]) == expected.shape[1]
+            found = features[:, : expected.shape[1]] / np.sqrt(count)
+            np.testing.assert_allclose(found, expected, atol=FAMILIES[name].rounding)
         stated = next(value for value in trunk.graph.output if value.name == FEATURES)
         assert stated.type.tensor_type.shape.dim[1].dim_value == sum(widths)
 

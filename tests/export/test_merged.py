@@ -128,8 +128,8 @@ def _source(folder: Path) -> object:
 def test_a_graph_that_scores_otherwise_is_refused_and_not_written(
     tiny_workspace: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def wrong(trunk: onnx.ModelProto, tail: onnx.ModelProto, adapter: object) -> onnx.ModelProto:
-        model = merge(trunk, tail, adapter)
+    def wrong(*given: object) -> onnx.ModelProto:
+        model = merge(*given)  # type: ignore[arg-type]
         bias = next(tensor for tensor in model.graph.initializer if tensor.name == "trunk.bias")
         bias.CopyFrom(
             onnx.numpy_helper.from_array(

@@ -132,6 +132,9 @@ def test_trunk_and_tail_give_the_directions_of_what_the_file_gives(
     for ours, theirs in ((found.trunk, outputs["features"]), (found.tail, second)):
         expected = theirs / np.linalg.norm(theirs, axis=1, keepdims=True)
         np.testing.assert_allclose(ours, expected, atol=1e-6)
+    assert workspace.backbone.frozen_views == ("hidden" not in outputs)
+    behind = encoder.tail(encoder(rows).hidden, [{}] * len(rows))  # which is run for hidden alone
+    assert np.array_equal(found.tail, behind)
     alone = np.concatenate([encoder.features(encoder([row])).tail for row in rows])
     assert np.array_equal(alone, found.tail)
 

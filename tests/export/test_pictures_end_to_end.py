@@ -6,6 +6,7 @@ import shutil
 from pathlib import Path
 
 import numpy as np
+import onnx
 import pytest
 from families import FAMILIES
 from onnx import ModelProto
@@ -26,6 +27,7 @@ from cfedge_export.architectures import ARCHITECTURES
 from cfedge_export.build_bundle import build
 from cfedge_export.calibration import measure_ranges, state_ranges
 from cfedge_export.make_backbone import make_backbone
+from cfedge_export.merged import TOLERANCE, export_merged
 from cfedge_export.pack import export
 from cfedge_export.parity_gate import TORCH_COSINE, Gate
 from cfedge_export.source import Source
@@ -66,17 +68,25 @@ def workspace(tmp_path_factory: pytest.TempPathFactory) -> WorkspaceFolder:
 
 
 def test_a_bundle_of_pictures_answers_frames_alone_and_together(
-    workspace: WorkspaceFolder, tmp_path: Path
+    workspace: WorkspaceFolder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """The tail is run for the task that has an adapter, and for nothing else."""
     done = export(workspace, tmp_path / "bundle", gate=Gate(100, 100))
     backbone = done.bundle.manifest.backbone
     assert (backbone.scheme, backbone.hidden[0]) == ("int8-static", 16)
     assert sum(backbone.views) == 2 * (12 + 16 + 24 + 20)
+    assert (backbone.frozen_views, backbone.width) == (4, 2 * (24 + 20))
     check_graphs(read(tmp_path / "bundle"))
     engine = Engine.open(tmp_path / "bundle")
-    right = []
+    right, runs, tail = [], [], engine.opened.encoder.tail
+    monkeypatch.setattr(
+        engine.opened.encoder, "tail", lambda *rows: runs.append(rows) or tail(*rows)
+    )
     for task in COLOURS:
         test = _frames(task, 8, seed=1)
+        runs.clear()
+        assert not all(one.early_exit for one in engine.predict(list(test.inputs), task=task))
+        assert bool(runs) == (workspace.record(task).settings.method == "adapter")
         answers = engine.predict(list(test.inputs))
         right += [
             answer.task == task and answer.label == label
@@ -84,14 +94,21 @@ def test_a_bundle_of_pictures_answers_frames_alone_and_together(
         ]
         alone = engine.predict([test.inputs[0]])[0]
         assert (alone.task, alone.label) == (answers[0].task, answers[0].label)
-    assert np.mean(right) > 0.9
+    assert np.mean(right) > 0.8
 
 
-def test_torch_and_onnx_runtime_see_the_same_features_of_pictures(
-    workspace: WorkspaceFolder,
+def test_torch_onnx_runtime_and_one_plain_graph_see_the_same_features_of_pictures(
+    workspace: WorkspaceFolder, tmp_path: Path
 ) -> None:
+    """Torch runs the tail also where the trunk's views are its features; the graph does not."""
     for task in parity.compare(workspace, Engine(build(workspace))):
         assert task.cosine_torch_onnx > TORCH_COSINE
+    for name, adapted in (("warm", False), ("cold", True)):
+        path = tmp_path / f"{name}.onnx"
+        made = export_merged(workspace, name, path, gate=Gate(100, 1e9))
+        assert made.difference <= TOLERANCE
+        nodes = [node.name for node in onnx.load(path).graph.node]
+        assert any(node.startswith("tail.l") for node in nodes) == adapted
 
 
 def test_on_pictures_an_adapter_has_to_prove_itself_and_add_says_what_it_gained(

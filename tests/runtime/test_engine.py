@@ -120,7 +120,7 @@ def test_evidence_is_of_the_task_that_was_given(engine: Engine, mixed: list[str]
         assert (one.runner_up, one.stages) == ("animals", 1)
         rule = engine.opened.tasks["colors"].task.calibration
         trunk = engine.router.behind_trunk(encoded.features[0], position)
-        (frozen,) = engine.opened.encoder.frozen(encoded.hidden)
+        (frozen,) = engine.opened.encoder.frozen(encoded)
         behind = tail_score(rule, trunk, engine.router.behind_tail(frozen, position))
         known = trunk_score(rule, trunk) <= rule.accepted
         kinds.add(known)

@@ -163,7 +163,7 @@ def test_scores_put_the_tasks_that_were_not_looked_at_again_behind_the_others(
     names = [f"paint{number:02}" for number in range(CANDIDATES)]
     engine = Engine(cloned(read(tiny_bundle), "colors", *names))
     row = engine.opened.encoder([TEXTS[0]]).features[0]
-    tail = engine.opened.encoder.frozen(engine.opened.encoder([TEXTS[0]]).hidden)[0]
+    tail = engine.opened.encoder.frozen(engine.opened.encoder([TEXTS[0]]))[0]
     for stages, deep in ((2, None), (3, tail)):
         evidence = engine.router.refine(engine.router.begin(row))
         if deep is not None:

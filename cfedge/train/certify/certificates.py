@@ -62,8 +62,8 @@ class TaskCertificate:
     answers
         How often the whole answer is right: task and label.
     closer_share, tail_share
-        The share of its held-out inputs that were looked at again, and the share for which the
-        frozen tail was run.
+        The share of its held-out inputs that were looked at again, and the share that was
+        looked at behind the frozen tail too.
     reading
         What of its inputs the encoder cannot read.
     curve

@@ -69,7 +69,7 @@ def paper_rows(workspace: WorkspaceFolder, progress: Progress | None = None) -> 
             " with others"
         )
     encoder = workspace.encoder()
-    slots = {name: Adapter.from_arrays(workspace.adapter(name)).slots for name in names}
+    adapters = {name: Adapter.from_arrays(workspace.adapter(name)) for name in names}
     spaces = {}
     for name in names:
         left = workspace.statistics(name).adapted
@@ -80,8 +80,8 @@ def paper_rows(workspace: WorkspaceFolder, progress: Progress | None = None) -> 
     with (progress or Quiet()).track("held-out inputs under every adapter", len(names)) as advance:
         for place, name in enumerate(names):
             evidence, others = held_out[name], [other for other in names if other != name]
-            hidden = encoder(evidence.inputs).hidden
-            under = {other: np.stack(encoder.adapted(hidden, slots[other])) for other in others}
+            seen = encoder(evidence.inputs)
+            under = {other: np.stack(encoder.adapted(seen, adapters[other])) for other in others}
             for label, title in enumerate(workspace.record(name).classes):
                 mine = evidence.classes == label
                 if mine.any():

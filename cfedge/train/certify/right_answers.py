@@ -67,6 +67,6 @@ def asked_scores(
     scores = []
     for start in range(0, len(inputs), _BATCH):
         encoded = encoder(inputs[start : start + _BATCH])
-        adapted = adapter.adapted(np.stack(encoder.adapted(encoded.hidden, adapter.slots)))
+        adapted = adapter.adapted(np.stack(encoder.adapted(encoded, adapter)))
         scores.append(adapter.scores(adapted, adapter.trunk(np.stack(encoded.features))))
     return np.concatenate(scores)

@@ -19,7 +19,6 @@ from cfedge.errors import TaskError
 from cfedge.lookup import Features
 from cfedge.runtime.adapter import Adapter
 from cfedge.runtime.encoder import Encoder
-from cfedge.train.features.feature_cache import features_of
 from cfedge.train.learn.finished_head import finished
 from cfedge.train.measures.early_exit import no_exit
 from cfedge.train.workspace.folder import WorkspaceFolder
@@ -96,8 +95,7 @@ def part_of(task: LearnedTask, places: Sequence[int], name: str, encoder: Encode
         arrays[part] = np.take(arrays[part], places, axis=-1)
     before, whole = task.held_out, Adapter.from_arrays({**arrays, **no_exit()})
     inputs = tuple(before.inputs[row] for row in kept)
-    hidden = [states[None] for states in features_of(encoder, inputs)[0]]
-    behind = np.stack(encoder.adapted(hidden, whole.slots))
+    behind = np.stack(encoder.adapted(encoder(inputs), whole))
     evidence = HeldOut(
         inputs,
         np.searchsorted(places, before.classes[kept]).astype(np.int64),

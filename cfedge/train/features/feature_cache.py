@@ -23,7 +23,8 @@ from cfedge.inputs.modality import Input
 from cfedge.lookup import Features
 from cfedge.plain_files import read_plain
 from cfedge.progress import Progress
-from cfedge.runtime.backbone import Slots
+from cfedge.runtime.adapter import Adapter
+from cfedge.runtime.backbone import Encoded
 from cfedge.runtime.encoder import Encoder
 from cfedge.storage import write_file
 from cfedge.train.examples.examples import Examples
@@ -47,10 +48,10 @@ _VIEWS = ("trunk", "tail")
 _STEP = 64
 
 
-def features_of(encoder: Encoder, inputs: Sequence[Input]) -> tuple[list[Floats], Features]:
-    """Hidden states [...] of each input, and the features behind trunk and tail."""
+def features_of(encoder: Encoder, inputs: Sequence[Input]) -> tuple[Encoded, Features]:
+    """What the trunk makes of inputs, and the features behind trunk and tail."""
     encoded = encoder(inputs)
-    return [states[0] for states in encoded.hidden], encoder.features(encoded)
+    return encoded, encoder.features(encoded)
 
 
 def cached_features(
@@ -99,33 +100,33 @@ def cached_features(
 def encoded(
     encoder: Encoder, inputs: Sequence[Input], progress: Progress, *, hidden: bool = True
 ) -> tuple[list[Floats], Features]:
-    """Return what `features_of` does, a few inputs at a time; DataError where memory is too small.
-    Hidden states that are not needed are not kept.
+    """Return hidden states [...] of each input, and the features of `features_of`, a few inputs at a
+    time; DataError where memory is too small. Hidden states that are not needed are not kept.
     """
     kept: list[Floats] = []
     features = None
-    for start, states, some in _batches(encoder, inputs, progress, hidden):
+    for start, seen, some in _batches(encoder, inputs, progress, hidden):
         if features is None:
             features = Features(
                 *(np.empty((len(inputs), *view.shape[1:]), np.float32) for view in some)
             )
         for whole, view in zip(features, some, strict=True):
             whole[start : start + len(view)] = view
-        kept += states if hidden else []
-    return (kept, features) if features is not None else features_of(encoder, inputs)
+        kept += [states[0] for states in seen.hidden] if hidden else []
+    return kept, features_of(encoder, inputs)[1] if features is None else features
 
 
 def encoded_with(
-    encoder: Encoder, inputs: Sequence[Input], slots: Slots, progress: Progress
+    encoder: Encoder, inputs: Sequence[Input], adapter: Adapter, progress: Progress
 ) -> tuple[Features, Floats]:
     """Return the features of `encoded`, and those behind the tail with an adapter, float32 [N, D];
     no hidden state is kept.
     """
     parts: list[Features] = []
     adapted: list[Floats] = []
-    for _, states, some in _batches(encoder, inputs, progress, hidden=False):
+    for _, seen, some in _batches(encoder, inputs, progress, hidden=False):
         parts.append(some)
-        adapted += encoder.adapted([one[None] for one in states], slots)
+        adapted += encoder.adapted(seen, adapter)
     return Features(*(np.concatenate(views) for views in zip(*parts, strict=True))), np.stack(
         adapted
     )
@@ -133,16 +134,17 @@ def encoded_with(
 
 def _batches(
     encoder: Encoder, inputs: Sequence[Input], progress: Progress, hidden: bool
-) -> Iterator[tuple[int, list[Floats], Features]]:
+) -> Iterator[tuple[int, Encoded, Features]]:
     """Encode a few inputs at a time; where the first begin there must be room for all."""
     room = free_bytes()
     with progress.track("running the frozen encoder", len(inputs)) as advance:
         for start in range(0, len(inputs), _STEP):
-            states, features = features_of(encoder, inputs[start : start + _STEP])
+            seen, features = features_of(encoder, inputs[start : start + _STEP])
             if not start:
-                check_room(len(inputs), _bytes_each(states if hidden else [], features), room)
-            yield start, states, features
-            advance(len(states))
+                states = seen.hidden if hidden else []
+                check_room(len(inputs), _bytes_each(states, features), room)
+            yield start, seen, features
+            advance(len(seen.hidden))
 
 
 def free_bytes() -> int | None:

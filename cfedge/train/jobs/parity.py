@@ -11,7 +11,6 @@ import numpy as np
 
 from cfedge.errors import ParityError
 from cfedge.runtime.adapter import Adapter
-from cfedge.train.features.feature_cache import features_of
 from cfedge.train.measures.early_exit import no_exit
 from cfedge.train.workspace.folder import WorkspaceFolder
 from cfedge.train.workspace.learned_task import LearnedTask
@@ -36,11 +35,10 @@ def check_parity(task: LearnedTask, workspace: WorkspaceFolder, worker: str) -> 
         It answers fewer than `LEAST_SAME` of them as it did there.
     """
     held_out, encoder = task.held_out, workspace.encoder()
-    hidden, features = features_of(encoder, held_out.inputs)
+    encoded = encoder(held_out.inputs)
     adapter = Adapter.from_arrays({**task.adapter, **no_exit()})
-    rows = encoder.adapted([states[None] for states in hidden], adapter.slots)
-    behind = np.stack([adapter.adapted(row) for row in rows])
-    answers = adapter.scores(behind, adapter.trunk(features.trunk)).argmax(axis=1)
+    behind = np.stack([adapter.adapted(row) for row in encoder.adapted(encoded, adapter)])
+    answers = adapter.scores(behind, adapter.trunk(np.stack(encoded.features))).argmax(axis=1)
     same = float((answers == held_out.answers).mean()) if len(answers) else 1.0
     if same < LEAST_SAME:
         raise ParityError(

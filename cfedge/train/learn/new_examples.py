@@ -59,13 +59,13 @@ class NewExamples:
         progress: Progress,
     ) -> NewExamples:
         """Encode the examples, and the held-out ones, old and new, also with the task's adapter."""
-        slots = Adapter.from_arrays(old.adapter).slots
+        adapter = Adapter.from_arrays(old.adapter)
         place = {label: index for index, label in enumerate(classes)}
         every, rows = _evidence(examples, held_out, old)
         kept = every.take(rows)
         _check_evidence(kept, old, classes, examples.source)
-        learned, adapted = encoded_with(encoder, examples.inputs, slots, progress)
-        behind, held_out_adapted = encoded_with(encoder, kept.inputs, slots, Quiet())
+        learned, adapted = encoded_with(encoder, examples.inputs, adapter, progress)
+        behind, held_out_adapted = encoded_with(encoder, kept.inputs, adapter, Quiet())
         before = sum(row < len(old.held_out.inputs) for row in rows)
         read = reading(
             encoder.modality,

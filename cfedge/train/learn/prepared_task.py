@@ -23,6 +23,7 @@ from cfedge.inputs.modality import Input
 from cfedge.lookup import Features
 from cfedge.progress import Progress, Quiet
 from cfedge.runtime.adapter import Adapter
+from cfedge.runtime.backbone import Encoded
 from cfedge.runtime.encoder import Encoder
 from cfedge.train.examples.draw import drawn
 from cfedge.train.examples.examples import (
@@ -122,8 +123,7 @@ class PreparedTask:
         exits.
         """
         whole = Adapter.from_arrays({**adapter, **no_exit()})
-        hidden = [states[None] for states in self.held_out_hidden]
-        adapted = np.stack(self.encoder.adapted(hidden, whole.slots))
+        adapted = self._adapted(self.held_out_hidden, whole, self.evidence.features)
         scores = whole.scores(whole.adapted(adapted), whole.trunk(self.evidence.features.trunk))
         right: NDArray[np.bool_] = scores.argmax(axis=1) == self.evidence.classes
         return right
@@ -175,13 +175,14 @@ class PreparedTask:
         return LearnedTask.made(record, made, statistics, held_out)
 
     def _adapted(self, hidden: Sequence[Floats], whole: Adapter, frozen: Features) -> Floats:
-        """Return features behind the tail with an adapter; without hidden states there is none that
-        changes anything, and they are those behind the frozen tail.
+        """Return features behind the tail with an adapter; where that changes nothing they are those
+        behind the frozen tail, and no hidden states are needed.
         """
-        if not self.hidden:
+        if whole.changes_nothing:
             return frozen.tail
         rows = [states[None] for states in hidden]
-        return np.stack(self.encoder.adapted(rows, whole.slots))
+        encoded = Encoded([False] * len(rows), rows, list(frozen.trunk))
+        return np.stack(self.encoder.adapted(encoded, whole))
 
 
 def store(workspace: WorkspaceFolder, task: LearnedTask, *, replace: bool) -> None:

@@ -127,5 +127,10 @@ class Architecture(Protocol):
     def views(self, model: ModelProto, cut: str) -> list[int]:
         """Return the widths of the directions that a deployed trunk's ``features`` consist of."""
 
+    def frozen_views(self, model: ModelProto, cut: str) -> int:
+        """Return how many of the first views are, together, the encoder's own ``features``; 0: none
+        are.
+        """
+
     def deployed(self, part: ModelProto) -> ModelProto:
         """Return the form of a trunk or tail that answers: inputs of one shape, without padding."""

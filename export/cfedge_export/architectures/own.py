@@ -95,6 +95,10 @@ class OwnEncoder:
         value = helper.make_tensor_value_info(output, TensorProto.FLOAT, ["batch", "width"])
         model.graph.output.append(value)
 
+    def frozen_views(self, model: ModelProto, cut: str) -> int:
+        """The one, but where the tail reads ``hidden``."""
+        return int(cut == _FEATURES)
+
     def deployed(self, part: ModelProto) -> ModelProto:
         """The same."""
         return part

@@ -196,9 +196,9 @@ def test_the_trunks_part_beside_an_adapter_is_a_share_of_the_closed_form_by_the_
         np.testing.assert_allclose(
             adapter[part], expected, rtol=1e-3, atol=1e-5 * np.abs(expected).max()
         )
-    hidden, features = features_of(encoder, held_out.inputs)
+    encoded, features = features_of(encoder, held_out.inputs)
     whole = Adapter.from_arrays(adapter)
-    behind = np.stack(encoder.adapted([one[None] for one in hidden], whole.slots))
+    behind = np.stack(encoder.adapted(encoded, whole))
     raw = (whole.trunk(features.trunk) + whole.adapted(behind)).astype(np.float64) / factor
     right = np.array([task.record.classes.index(label) for label in held_out.labels])
 

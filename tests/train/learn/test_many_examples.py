@@ -89,9 +89,9 @@ def test_a_head_in_closed_form_is_learned_without_hidden_states(
     task = learn(workspace, "food", examples, settings=Settings(method="closed-form"))
     (prepared,) = seen
     assert prepared.hidden == prepared.held_out_hidden == []
-    slots = Adapter.from_arrays({**task.adapter, **no_exit()}).slots
+    adapter = Adapter.from_arrays({**task.adapter, **no_exit()})
     inputs = prepared.inputs
-    features, adapted = encoded_with(workspace.encoder(), inputs, slots, Quiet())
+    features, adapted = encoded_with(workspace.encoder(), inputs, adapter, Quiet())
     np.testing.assert_array_equal(adapted, features.tail)
     np.testing.assert_array_equal(prepared.features.tail, features.tail)
     np.testing.assert_array_equal(

@@ -477,11 +477,11 @@ def rewritten(folder: Path, change: Callable[[dict[str, Any]], object]) -> Path:
     return path
 
 
-@cases("schema", [0, 1, 2, 99, "3", None, 1.5, [], "a\nb"])
+@cases("schema", [0, 1, 3, 99, "4", None, 1.5, [], "a\nb"])
 def test_another_schema_is_refused(folder: Path, schema: Any) -> None:
     path = rewritten(folder, lambda content: content.update(schema=schema))
     message = refusal(lambda: WorkspaceFolder(folder), WorkspaceError)
-    assert f"{path}: expected schema 3, found {schema!r}: made by another cfedge" in message
+    assert f"{path}: expected schema 4, found {schema!r}: made by another cfedge" in message
     assert "make the workspace again with: cfedge init" in message
 
 

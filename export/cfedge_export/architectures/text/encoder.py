@@ -157,6 +157,10 @@ class TextEncoder:
         """Mean, largest and smallest."""
         return 3 * [_width(model)]
 
+    def frozen_views(self, model: ModelProto, cut: str) -> int:
+        """The trunk does not see so far."""
+        return 0
+
     def deployed(self, part: ModelProto) -> ModelProto:
         """Without a mask; what blocks take off the length alone is made once; of a trunk with all
         views.

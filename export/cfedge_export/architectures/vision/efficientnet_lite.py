@@ -24,6 +24,7 @@ from cfedge.inputs.image.spec import Image
 from cfedge.train.workspace.backbones import BackboneSource
 from cfedge_export.architectures.architecture import TargetModule
 from cfedge_export.architectures.vision.efficientnet_lite_graph import (
+    ADAPTED,
     BLOCKS,
     Writer,
     directions,
@@ -96,8 +97,10 @@ class EfficientNetLite:
         return list(_sizes(model, cut))
 
     def pooled(self, model: ModelProto, cut: str) -> list[str]:
-        """The maps of the last stages, the deepest first: the lookup reads the first view."""
-        return maps(_SEEN)[::-1]
+        """The maps of the last stages, the deepest first: the lookup reads the first view, and the
+        tail's features are the first of them.
+        """
+        return maps(_SEEN)
 
     def views(self, model: ModelProto, cut: str) -> list[int]:
         """Mean and largest of each map."""
@@ -119,6 +122,10 @@ class EfficientNetLite:
         columns = sum(2 * _channels(model, name) for name in states)
         shape: list[int | str | None] = ["batch", columns]
         model.graph.output.append(helper.make_tensor_value_info(output, TensorProto.FLOAT, shape))
+
+    def frozen_views(self, model: ModelProto, cut: str) -> int:
+        """Those of the last stages: the trunk is a whole pass."""
+        return 2 * ADAPTED
 
     def deployed(self, part: ModelProto) -> ModelProto:
         """The same: nothing is padded."""

@@ -17,7 +17,7 @@ from onnx import ModelProto, NodeProto, TensorProto, helper, numpy_helper
 from cfedge.errors import BackboneError
 from cfedge_export.names import FEATURES, OPSET
 
-__all__ = ["BLOCKS", "PIXELS", "Writer", "directions", "entry", "maps", "read_weights"]
+__all__ = ["ADAPTED", "BLOCKS", "PIXELS", "Writer", "directions", "entry", "maps", "read_weights"]
 
 #: The input: uint8 [B, 3, H, W], red first.
 PIXELS = "pixels"
@@ -29,7 +29,7 @@ _EPSILON = 1e-3
 _STAGES, _HALVING = (1, 3, 5, 8, 11, 15), (1, 3, 5, 11)
 BLOCKS = 16
 #: Stages whose maps the tail's features are made of.
-_ADAPTED = 2
+ADAPTED = 2
 
 Weights = Mapping[str, NDArray[np.float32]]
 
@@ -40,9 +40,9 @@ def entry(block: int) -> str:
 
 
 def maps(stages: int) -> list[str]:
-    """Return what so many of the last stages put out."""
+    """Return what so many of the last stages put out, the deepest first."""
     ends = [*_STAGES[1:], BLOCKS][-stages:]
-    return [entry(end) for end in ends]
+    return [entry(end) for end in reversed(ends)]
 
 
 def directions(sources: Sequence[str], prefix: str) -> tuple[list[str], list[NodeProto]]:
@@ -107,7 +107,7 @@ class Writer:
         self._convolution("scaled", "stem", "_conv_stem", "_bn0", entry(0), step=2, clip=True)
         for block in range(BLOCKS):
             self._block(block)
-        names, nodes = directions(maps(_ADAPTED), "last")
+        names, nodes = directions(maps(ADAPTED), "last")
         self.nodes += nodes
         self.arrays["last.share"] = np.array(len(names) ** -0.5, np.float32)
         self._add("Concat", names, "last.all", axis=1)
@@ -115,7 +115,7 @@ class Writer:
         pixels = helper.make_tensor_value_info(
             PIXELS, TensorProto.UINT8, ["batch", 3, height, width]
         )
-        columns = sum(2 * self.maps[name][0] for name in maps(_ADAPTED))
+        columns = sum(2 * self.maps[name][0] for name in maps(ADAPTED))
         features = helper.make_tensor_value_info(FEATURES, TensorProto.FLOAT, ["batch", columns])
         graph = helper.make_graph(
             self.nodes,

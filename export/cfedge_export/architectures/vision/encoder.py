@@ -154,6 +154,10 @@ class VisionEncoder:
         """Mean, largest and smallest."""
         return 3 * [_table(model)[1]]
 
+    def frozen_views(self, model: ModelProto, cut: str) -> int:
+        """The trunk does not see so far."""
+        return 0
+
     def deployed(self, part: ModelProto) -> ModelProto:
         """The same: nothing is padded."""
         return part
