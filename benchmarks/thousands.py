@@ -47,6 +47,7 @@ from cfedge.bundle.manifest import Task
 from cfedge.confidence import upper_bound
 from cfedge.lookup import ClusterStatistics, Lookup, TaskSignature, decide
 from cfedge.lookup.class_gaussians import ClassShape, Shared, task_evidence, temperature
+from cfedge.lookup.class_table import ClassTable
 from cfedge.lookup.lda import discriminants, pool
 from cfedge.lookup.packing import from_first, on_grid
 from cfedge.lookup.router import CANDIDATES
@@ -358,6 +359,7 @@ class Shapes:
     def __init__(self, signatures: Signatures, part: str, lookup: Lookup) -> None:
         self._signatures, self._part, self._lookup = signatures, part, lookup
         self._shared = Shared.of(lookup.within, lookup.shrinkage)
+        self._given = ClassTable({}, lookup).given
         self._made: dict[int, ClassShape] = {}
 
     def __call__(self, row: NDArray[np.float32], kept: NDArray[np.intp]) -> Doubles:
@@ -367,7 +369,8 @@ class Shapes:
                 task = int(self._lookup.task_of[one])
                 statistics = getattr(self._signatures[self._lookup.tasks[task]], self._part)
                 place = one - self._lookup.spans[task].start
-                self._made[one] = ClassShape.of(statistics, place, self._shared)
+                given = self._given(task)
+                self._made[one] = ClassShape.of(statistics, place, self._shared, given)
             shape = self._made[one]
             apart = shape.directions @ row - shape.centers
             found.append(float(row @ shape.linear) + shape.offset + float(apart @ apart) / 2)

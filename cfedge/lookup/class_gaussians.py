@@ -15,8 +15,8 @@ is refitted (docs/decisions/0036-class-gaussians.md).
 
 A mean of n_c examples is wrong by a draw of S / n_c, which makes m_c' P m_c too large by tr(P S) /
 n_c in the mean: that is given back, or a class of twenty examples would lose to those of a hundred.
-A class that is a task of its own is given `ALONE` besides: e_c is 1 / n_c, and 1 / n_c + `ALONE`
-(docs/decisions/0044-one-class.md).
+A class that is a task of its own is given a little besides, the less the nearer the next class is
+(`alone`): e_c is 1 / n_c, and 1 / n_c + that (docs/decisions/0044-one-class.md).
 
 As log-likelihoods the g are over-confident: they add up features that are far from independent. The
 evidence for a task is the log-sum over its classes that are scored, at the features' `temperature`,
@@ -41,8 +41,10 @@ __all__ = [
     "ALONE",
     "BREADTH",
     "ClassShape",
+    "NEAR",
     "OWN_SHAPE",
     "Shared",
+    "alone",
     "ridge",
     "task_evidence",
     "temperature",
@@ -57,9 +59,11 @@ OWN_SHAPE = 0.45
 _RIDGE = 3.0, 0.1, 3.0
 #: Of the evidence, in nats, for each root of the features' width.
 _TEMPERATURE = 0.2
-#: Of tr(P S), what a task of one class is given beforehand: who adds one class wants it found, and
-#: its neighbours are whole tasks (docs/decisions/0044-one-class.md).
-ALONE = 0.15
+#: Of tr(P S), what a task of one class is given beforehand at most, and for each unit of the mean
+#: squared distance to the next class: who adds one class wants it found, and its neighbours are
+#: whole tasks; but what is given moves the border towards them, and most inputs that it takes are
+#: of those that lie near (docs/decisions/0044-one-class.md).
+ALONE, NEAR = 0.15, 0.06
 #: Half way between every class being as likely beforehand (0) and every task (1).
 BREADTH = 0.5
 
@@ -83,6 +87,19 @@ def temperature(width: int) -> float:
     what inputs of tasks of few say.
     """
     return _TEMPERATURE * math.sqrt(width)
+
+
+def alone(square: float, directions: int) -> float:
+    """Return what of tr(P S) a task of one class is given beforehand.
+
+    Parameters
+    ----------
+    square
+        Squared Mahalanobis distance to the nearest class of another task, by the first stage.
+    directions
+        In which it is a sum.
+    """
+    return min(ALONE, NEAR * square / directions)
 
 
 class Shared(NamedTuple):
@@ -116,8 +133,10 @@ class ClassShape(NamedTuple):
     offset: float
 
     @classmethod
-    def of(cls, statistics: ClusterStatistics, place: int, shared: Shared) -> ClassShape:
-        """Make the class at `place` of its task ready."""
+    def of(
+        cls, statistics: ClusterStatistics, place: int, shared: Shared, given: float = 0.0
+    ) -> ClassShape:
+        """Make the class at `place` of its task ready; of tr(P S) so much is `given` beforehand."""
         start, stop = np.searchsorted(statistics.factor_classes, [place, place + 1]).tolist()
         rows = statistics.factor[start:stop].astype(np.float64)
         mean = statistics.means[place].astype(np.float64)
@@ -131,8 +150,7 @@ class ClassShape(NamedTuple):
         linear = shared.precision @ mean / (1 - OWN_SHAPE)
         spread = float(np.log(lower.diagonal()).sum())
         offset = 0.5 * len(rows) * math.log(1 - OWN_SHAPE) - spread - 0.5 * float(mean @ linear)
-        given = 1 / count + (ALONE if len(statistics.counts) == 1 else 0.0)
-        offset += shared.doubt * given / (2 * (1 - OWN_SHAPE))
+        offset += shared.doubt * (1 / count + given) / (2 * (1 - OWN_SHAPE))
         return cls(directions, directions @ mean, linear, offset)
 
 

@@ -21,7 +21,7 @@ from collections.abc import Mapping
 import numpy as np
 from numpy.typing import NDArray
 
-from cfedge.lookup.class_gaussians import ClassShape, Shared
+from cfedge.lookup.class_gaussians import ClassShape, Shared, alone
 from cfedge.lookup.finite import finite
 from cfedge.lookup.lookup import Lookup
 from cfedge.lookup.signature import ClusterStatistics
@@ -66,7 +66,7 @@ class ClassTable:
         kept_bytes: int = KEPT_BYTES,
     ) -> None:
         self._signatures, self._tasks, self._spans = signatures, lookup.tasks, lookup.spans
-        self._task_of = lookup.task_of
+        self._lookup, self._task_of = lookup, lookup.task_of
         self.shared = Shared.of(lookup.within, lookup.shrinkage)
         count, rows, width = len(self._task_of), lookup.factor_rows, lookup.width
         size = rows * width + 4 * (width + 2 * rows + 1)
@@ -111,6 +111,17 @@ class ClassTable:
         finite(g.item(0), position)  # a number that is not makes every score so
         return g
 
+    def given(self, task: int) -> float:
+        """Return what the class of the task at position `task` is given beforehand, of tr(P S);
+        nothing where the task has several, or no other is there.
+        """
+        span = self._spans[task]
+        if span.stop - span.start > 1 or len(self._tasks) == 1:
+            return 0.0
+        squares = self._lookup.squares(span.start)
+        squares[span] = np.inf
+        return alone(float(squares.min()), self._lookup.directions)
+
     def warm_up(self) -> None:
         """Make all classes, where all fit."""
         if self._all_fit:
@@ -141,9 +152,10 @@ class ClassTable:
             statistics = self._signatures[self._tasks[task]]
             inside = (missing >= span.start) & (missing < span.stop)
             chosen = range(span.start, span.stop) if self._all_fit else missing[inside].tolist()
+            given = self.given(task)
             for one in chosen:
                 place = one if self._all_fit else next(free)
-                self._keep(ClassShape.of(statistics, one - span.start, self.shared), place)
+                self._keep(ClassShape.of(statistics, one - span.start, self.shared, given), place)
                 self._class[place], self._place[one] = one, place
         self._whole = self._all_fit and bool((self._place >= 0).all())
 

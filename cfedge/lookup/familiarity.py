@@ -32,7 +32,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from cfedge.lookup.class_gaussians import ALONE, OWN_SHAPE
+from cfedge.lookup.class_gaussians import OWN_SHAPE
 from cfedge.lookup.class_rows import ERRORS, class_rows
 from cfedge.lookup.class_table import ClassTable
 from cfedge.lookup.fitted import moments
@@ -176,8 +176,8 @@ class Familiarity:
         means, counts = statistics.means.astype(np.float64), statistics.counts
         error = self._doubt / counts
         # what a class that is a task of its own has for being found says nothing of its inputs
-        alone = self._doubt * ALONE if len(counts) == 1 else 0.0
-        bonus = ((ERRORS - 1) * error - alone) / (2 * (1 - OWN_SHAPE))
+        given = self._doubt * self._table.given(task)
+        bonus = ((ERRORS - 1) * error - given) / (2 * (1 - OWN_SHAPE))
         rows = class_rows(means, counts, self._center, self._lower, self._level, error)
         products = np.concatenate([rows.linear, rows.directions, self._linear_shift[None]])
         return _Classes(products, rows.offsets, bonus.astype(np.float32))

@@ -270,6 +270,15 @@ class Lookup:
         )
         return weight.T.astype(np.float32), bias.astype(np.float32)
 
+    def squares(self, cluster: int) -> Floats:
+        """Return the squared distances float32 [C] of all cluster means from that of one, in units
+        of the covariance.
+        """
+        means, offsets = self._table.clusters, self._table.offsets
+        row = (means[cluster] * self._project.weight**2).astype(np.float32)
+        found: Floats = 2 * (offsets + offsets[cluster] - means.dot(row))
+        return np.maximum(found, 0, out=found)
+
     @cached_property
     def whitened(self) -> NDArray[np.float64]:
         """The cluster means about the mean of all, float64 [C, K], in units of the covariance."""

@@ -10,7 +10,7 @@ from scipy.special import logsumexp
 from scipy.stats import multivariate_normal
 from sklearn.preprocessing import normalize
 
-from cfedge.lookup import ClusterStatistics, class_gaussians, familiarity
+from cfedge.lookup import ClusterStatistics, class_gaussians
 from cfedge.lookup.class_gaussians import (
     BREADTH,
     OWN_SHAPE,
@@ -113,13 +113,32 @@ def two_tasks() -> dict[str, ClusterStatistics]:
     }
 
 
-def test_a_class_that_is_a_task_of_its_own_is_given_something_beforehand() -> None:
-    tasks = two_tasks()
-    shared = Shared.of(Lookup(tasks).within, Lookup(tasks).shrinkage)
+def test_a_class_that_is_a_task_of_its_own_is_given_the_less_the_nearer_the_next_class_is() -> None:
     features, labels = draw(2, 3, 30)
-    among = signature(features[:60], labels[:60], 3)
-    more = ClassShape.of(tasks["alone"], 0, shared).offset - ClassShape.of(among, 0, shared).offset
-    assert abs(more - 0.15 * shared.doubt / (2 * (1 - OWN_SHAPE))) < 1e-4
+    one, two = features[:30], features[30:]
+    found = []
+    for near in (0.0, 0.5, 0.8, 0.99):  # part of the way to the first class of the other task
+        moved = normalize(one + near * (two[:30].mean(axis=0) - one.mean(axis=0)))
+        tasks = {
+            "alone": signature(moved.astype(np.float32), labels[:30], 3),
+            "two": signature(two, labels[30:] - 1, 3),
+        }
+        lookup = Lookup(tasks)
+        table = ClassTable(tasks, lookup)
+        apart = lookup.whitened[1:] - lookup.whitened[0]
+        np.testing.assert_allclose(lookup.squares(0)[1:], (apart**2).sum(axis=1), rtol=1e-3)
+        square = (apart**2).sum(axis=1).min() / lookup.directions
+        assert abs(table.given(0) - min(0.15, 0.06 * square)) < 1e-4
+        assert table.given(1) == 0
+        bare = ClassShape.of(tasks["alone"], 0, table.shared).offset
+        table.warm_up()
+        more = float(table._rest[0, -1]) - bare
+        assert abs(more - table.given(0) * table.shared.doubt / (2 * (1 - OWN_SHAPE))) < 1e-3
+        found.append(table.given(0))
+    assert found == sorted(found, reverse=True)
+    assert found[0] == 0.15 > found[2] > found[3] < 0.01
+    only = {"alone": tasks["alone"]}
+    assert ClassTable(only, Lookup(only)).given(0) == 0
 
 
 def test_whether_an_input_is_known_does_not_hang_on_it(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -131,8 +150,8 @@ def test_whether_an_input_is_known_does_not_hang_on_it(monkeypatch: pytest.Monke
         return [found(x, task) for task in range(2)]
 
     with_it = terms()
-    for module in (class_gaussians, familiarity):
-        monkeypatch.setattr(module, "ALONE", 0.0)
+    assert ClassTable(tasks, Lookup(tasks)).given(0) > 0
+    monkeypatch.setattr(class_gaussians, "ALONE", 0.0)
     np.testing.assert_allclose(with_it, terms(), atol=1e-4)
 
 
