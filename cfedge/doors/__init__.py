@@ -13,13 +13,14 @@ from importlib import import_module
 from pathlib import Path
 from typing import NamedTuple, Protocol, cast
 
+from cfedge.doors import packed
 from cfedge.doors.disguises import disguised
 from cfedge.doors.reading import Reading, Record, Sheet, unreadable
 from cfedge.errors import DataError
 from cfedge.first_bytes import FIRST_BYTES
 from cfedge.plain_files import open_plain
 
-__all__ = ["DOORS", "Door", "Reading", "Record", "Sheet", "sheet", "suffixes"]
+__all__ = ["DOORS", "Door", "Reading", "Record", "Sheet", "sheet", "stem", "suffixes"]
 
 
 class Door(NamedTuple):
@@ -44,9 +45,7 @@ DOORS: Mapping[str, Door] = {
 _ELSEWHERE = {
     ".xls": "save it as .xlsx",
     ".ods": "save it as .xlsx or CSV",
-    **dict.fromkeys(
-        (".gz", ".zip", ".bz2", ".xz", ".zst", ".7z", ".rar", ".tar", ".tgz"), "unpack it"
-    ),
+    **dict.fromkeys((".gz", ".bz2", ".xz", ".zst", ".7z", ".rar", ".tar", ".tgz"), "unpack it"),
     ".npy": "write a CSV of paths and labels beside it, with one array in each file",
     ".npz": "save each array as a .npy file, and a CSV of their paths and labels",
     ".md": "convert it to Rasa's YAML, or to CSV",
@@ -62,13 +61,23 @@ def suffixes() -> tuple[str, ...]:
     return tuple(suffix for door in DOORS.values() for suffix in door.suffixes)
 
 
+def stem(path: Path) -> str | None:
+    """Return what a table is called by its file, without the suffixes: ``one.csv``, ``one.csv.gz``;
+    None where no door takes a file of that name, or it is a ZIP file, which may be something else.
+    """
+    if path.suffix.lower() == packed.GZIP:
+        path = path.with_suffix("")
+    return path.stem if path.suffix.lower() in suffixes() else None
+
+
 def sheet(path: Path, reading: Reading) -> Sheet:
     """Open a file of rows.
 
     Parameters
     ----------
     path
-        Its suffix, in upper or lower case, says which door it is.
+        Its suffix, in upper or lower case, says which door it is; gzip may have packed it, or a ZIP
+        file hold nothing else.
     reading
         What is asked of it; what was assumed is noted there.
 
@@ -80,6 +89,8 @@ def sheet(path: Path, reading: Reading) -> Sheet:
         What its door needs is not installed.
     """
     suffix = path.suffix.lower()
+    if suffix == packed.ZIP or (suffix == packed.GZIP and stem(path) is not None):
+        return packed.sheet(path, reading, sheet, suffixes())
     if suffix in suffixes():
         _check_disguise(path, suffix)
     for door in DOORS.values():

@@ -10,12 +10,15 @@ from __future__ import annotations
 import codecs
 import io
 import re
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
+from typing import BinaryIO, NamedTuple, cast
 
 from cfedge.doors.reading import Reading, unreadable
 from cfedge.errors import DataError
 
-__all__ = ["opened", "whole"]
+__all__ = ["decoded", "opened", "whole"]
 
 _MARKS = (
     (codecs.BOM_UTF8, "utf-8-sig"),
@@ -35,6 +38,14 @@ _RUNS = re.compile(rb"[\x80-\xff]{2,}").findall
 _MOST_BESIDE = 0.5
 
 
+class _Letters(NamedTuple):
+    """Where letters stand, for errors and for notes, and what opens them."""
+
+    where: str
+    name: str
+    open: Callable[[], BinaryIO]
+
+
 def opened(path: Path, reading: Reading) -> io.TextIOWrapper:
     """Open a file of letters in the encoding that it has; line ends stay as they are.
 
@@ -43,8 +54,9 @@ def opened(path: Path, reading: Reading) -> io.TextIOWrapper:
     DataError
         No encoding is plain; the line is named. Or the disk refused.
     """
+    letters = _Letters(str(path), path.name, cast(Callable[[], BinaryIO], partial(path.open, "rb")))
     try:
-        return path.open(encoding=_encoding(path, reading), newline="")
+        return path.open(encoding=_encoding(letters, reading), newline="")
     except OSError as error:
         raise unreadable(path, error) from error
 
@@ -55,30 +67,36 @@ def whole(path: Path, reading: Reading) -> str:
         return file.read()
 
 
-def _encoding(path: Path, reading: Reading) -> str:
+def decoded(data: bytes, where: str, reading: Reading) -> str:
+    """Return the letters of bytes that are in memory; `where` names them. Errors as of `opened`."""
+    letters = _Letters(where, where.rpartition(": ")[2], partial(io.BytesIO, data))
+    return data.decode(_encoding(letters, reading))
+
+
+def _encoding(letters: _Letters, reading: Reading) -> str:
     if reading.encoding is not None:
-        return _told(path, reading.encoding)
-    with path.open("rb") as file:
+        return _told(letters, reading.encoding)
+    with letters.open() as file:
         start = file.read(4)
     for mark, name in _MARKS:
         if start.startswith(mark):
-            _check(path, name, "save it again as UTF-8")
+            _check(letters, name, "save it again as UTF-8")
             if name != "utf-8-sig":
-                reading.note(f"{path.name} was read as {name.upper()}, as its first bytes say")
+                reading.note(f"{letters.name} was read as {name.upper()}, as its first bytes say")
             return name
     if start[1:2] == b"\0" or start[:1] == b"\0":
         name = "utf-16-le" if start[1:2] == b"\0" else "utf-16-be"
-        if _fault(path, name) is None:
+        if _fault(letters, name) is None:
             reading.note(
-                f"{path.name} was read as {name.upper()}, which its zero bytes look like; say"
+                f"{letters.name} was read as {name.upper()}, which its zero bytes look like; say"
                 " --encoding where it is another"
             )
             return name
-    wrong = _fault(path, "utf-8")
-    return "utf-8" if wrong is None else _guessed(path, wrong, reading)
+    wrong = _fault(letters, "utf-8")
+    return "utf-8" if wrong is None else _guessed(letters, wrong, reading)
 
 
-def _told(path: Path, name: str) -> str:
+def _told(letters: _Letters, name: str) -> str:
     try:
         codecs.lookup(name)
     except LookupError as error:
@@ -86,24 +104,24 @@ def _told(path: Path, name: str) -> str:
             f"--encoding: expected the name of an encoding, such as utf-8 or cp1252, found {name!r};"
             " choose another"
         ) from error
-    _check(path, name, "say another --encoding or save it as UTF-8")
+    _check(letters, name, "say another --encoding or save it as UTF-8")
     return name
 
 
-def _check(path: Path, name: str, step: str) -> None:
-    wrong = _fault(path, name)
+def _check(letters: _Letters, name: str, step: str) -> None:
+    wrong = _fault(letters, name)
     if wrong is not None:
         raise DataError(
-            f"{path}, line {_line(path, wrong)}: expected {name.upper()}, found bytes that are"
+            f"{letters.where}, line {_line(letters, wrong)}: expected {name.upper()}, found bytes that are"
             f" none; {step}"
         )
 
 
-def _fault(path: Path, name: str) -> int | None:
+def _fault(letters: _Letters, name: str) -> int | None:
     """Return where a file stops being of an encoding; None where all of it is."""
     decoder = codecs.getincrementaldecoder(name)()
     position = 0
-    with path.open("rb") as file:
+    with letters.open() as file:
         while True:
             piece = file.read(_PIECE)
             try:
@@ -115,19 +133,19 @@ def _fault(path: Path, name: str) -> int | None:
             position += len(piece)
 
 
-def _line(path: Path, position: int) -> int:
+def _line(letters: _Letters, position: int) -> int:
     count, left = 1, position
-    with path.open("rb") as file:
+    with letters.open() as file:
         while left > 0 and (piece := file.read(min(left, _PIECE))):
             count += piece.count(b"\n")
             left -= len(piece)
     return count
 
 
-def _guessed(path: Path, wrong: int, reading: Reading) -> str:
-    line = _line(path, wrong)
+def _guessed(letters: _Letters, wrong: int, reading: Reading) -> str:
+    line = _line(letters, wrong)
     total = high = undefined = beside = 0
-    with path.open("rb") as file:
+    with letters.open() as file:
         while piece := file.read(_PIECE):
             total += len(piece)
             high += sum(piece.count(bytes([value])) for value in range(0x80, 0x100))
@@ -137,11 +155,11 @@ def _guessed(path: Path, wrong: int, reading: Reading) -> str:
         found = file.read(1)[0]
     if undefined or high > _MOST_LETTERS * total or beside > _MOST_BESIDE * high:
         raise DataError(
-            f"{path}, line {line}: expected UTF-8, found byte 0x{found:02x}; save it as UTF-8, or"
+            f"{letters.where}, line {line}: expected UTF-8, found byte 0x{found:02x}; save it as UTF-8, or"
             " say which encoding it has with --encoding (cp1251, gb18030, shift_jis, ...)"
         )
     reading.note(
-        f"{path.name} was read as Windows-1252 (cp1252): it is not UTF-8 (byte 0x{found:02x} in"
+        f"{letters.name} was read as Windows-1252 (cp1252): it is not UTF-8 (byte 0x{found:02x} in"
         f" line {line}); say --encoding where it is another"
     )
     return "cp1252"

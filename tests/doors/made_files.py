@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gzip
 import json
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 
@@ -144,6 +146,27 @@ def written(text: str, encoding: str = "utf-8") -> Callable[[Path], None]:
     return lambda path: path.write_bytes(text.encode(encoding)) and None
 
 
+def packed(text: str) -> Callable[[Path], None]:
+    return lambda path: path.write_bytes(gzip.compress(text.encode(), mtime=0)) and None
+
+
+def zipped(**files: str) -> Callable[[Path], None]:
+    """A ZIP file of these, as Windows and macOS pack: a dot stands for `_`, a folder for `__`."""
+
+    def make(path: Path) -> None:
+        with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+            archive.writestr("__MACOSX/._x.csv", b"\0\5\26\7")
+            for name, text in files.items():
+                archive.writestr(name.replace("__", "\\").replace("_", "."), text)
+
+    return make
+
+
+def documents() -> dict[str, str]:
+    """One text a file, in one folder a label."""
+    return {f"{label}/{at}.txt": f"{text}\r\n" for at, (text, label) in enumerate(ROWS)}
+
+
 #: How to write each, by the name of the file. What they all hold is `ROWS`.
 FILES: dict[str, Callable[[Path], None]] = {
     "commas.csv": written(table(",")),
@@ -214,6 +237,13 @@ FILES: dict[str, Callable[[Path], None]] = {
     "plain.parquet": parquet,
     "classes.parquet": class_parquet,
     "book.xlsx": excel,
+    "packed.csv.gz": packed(table(",")),
+    "PACKED.JSONL.GZ": packed(json_lines(objects())),
+    "one.zip": zipped(train_csv=table(","), readme_txt="heard in a building"),
+    "deep.zip": zipped(a__train_tsv=table("\t")),
+    "labels.zip": zipped(**{
+        name.replace("/", "__").replace(".", "_"): text for name, text in documents().items()
+    }),
 }  # fmt: skip
 
 #: What must be told of each that is not plain: a part of its note.
@@ -240,4 +270,6 @@ TOLD = {
     "rasa.yml": "Rasa",
     "spacy.jsonl": "spaCy",
     "prodigy.jsonl": "1 row of prodigy.jsonl",
+    "one.zip": "'train.csv' was read from one.zip",
+    "deep.zip": "'a/train.tsv' was read from deep.zip",
 }

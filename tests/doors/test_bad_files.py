@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import subprocess
 import sys
 import zipfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -74,6 +75,22 @@ def far_row(path: Path) -> None:
 
 def columns_file(**columns: object) -> Callable[[Path], None]:
     return lambda path: parquet.write_table(pyarrow.table(columns), path)
+
+
+def packed_bomb(path: Path) -> None:
+    """160 MiB of zeros, packed by gzip."""
+    with gzip.open(path, "wb") as file:
+        for _ in range(160):
+            file.write(bytes(1 << 20))
+
+
+def archive(names: Sequence[str], size_bytes: int = 4) -> Callable[[Path], None]:
+    def make(path: Path) -> None:
+        with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as file:
+            for name in names:
+                file.writestr(name, bytes(size_bytes))
+
+    return make
 
 
 LAUGHS = "".join(
@@ -217,6 +234,41 @@ ATTACKS: dict[str, tuple[str, Callable[[Path], object], str]] = {
         text_file("text,label\nочень холодно здесь,тепло\n".encode("cp1251")),
         "line 2: expected UTF-8, found byte 0xee; save it as UTF-8, or say which encoding it has",
     ),
+    "a bomb of gzip": ("x.csv.gz", packed_bomb, "expected at most 200 times its 16"),
+    "a bomb of a table": (
+        "x.zip",
+        archive(["x.csv"], 160 << 20),
+        "bytes unpacked, found 160 MB or more; unpack it, and look at what it holds",
+    ),
+    "a packed file cut short": (
+        "x.csv.gz",
+        text_file(gzip.compress(b"text,label\na,x\n")[:-9]),
+        "expected a file that gzip packed, found: ",
+    ),
+    "no packed file": ("x.csv.gz", text_file("text,label\na,x\n"), "expected a file that gzip packed"),
+    "faults of a packed table": (
+        "x.csv.gz",
+        text_file(gzip.compress(b"text,label\na,\n")),
+        "x.csv.gz, line 2: expected a label, found ''",
+    ),
+    "a packed table of another encoding": (
+        "x.csv.gz",
+        text_file(gzip.compress("text,label\nочень холодно здесь,тепло\n".encode("cp1251"))),
+        "x.csv.gz, line 2: expected UTF-8",
+    ),
+    "gzip of nothing that is known": ("x.gz", text_file("x"), "found '.gz'; unpack it"),
+    "no archive of tables": ("x.zip", text_file("x"), "expected a ZIP file, found"),
+    "several tables": (
+        "x.zip",
+        archive(["train.csv", "test.csv", "sample.csv"]),
+        "found 'sample.csv', 'test.csv', 'train.csv'; unpack it, and give the table to learn from",
+    ),
+    "an archive of archives": (
+        "x.zip",
+        archive(["a.zip", "b.bin"]),
+        "expected one table (.csv, .tsv, .tab, .jsonl, ...) or one folder a label, found 'a.zip', 'b.bin'",
+    ),
+    "a name that leads out": ("x.zip", archive(["../../x.csv"]), "x.zip: expected the columns"),
     "an old workbook": ("x.xls", text_file("x"), "found '.xls'; save it as .xlsx"),
 }  # fmt: skip
 

@@ -37,7 +37,7 @@ def test_whatever_the_bytes_a_file_is_read_or_refused_in_one_line(
 ) -> None:
     FILES[name](tmp_path / name)
     good = (tmp_path / name).read_bytes()
-    path = tmp_path / f"x{Path(name).suffix}"
+    path = tmp_path / f"x{''.join(Path(name).suffixes)}"
     rng = random.Random(name)
 
     def check(data: bytes) -> None:

@@ -8,18 +8,45 @@ import zipfile
 from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path, PurePath, PurePosixPath
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
+from cfedge.doors import suffixes
+from cfedge.doors.archives import is_hidden, opened_archive
+from cfedge.doors.text.documents import SUFFIXES, Documents, are_documents, is_note
 from cfedge.errors import DataError
-from cfedge.inputs import reader
+from cfedge.first_bytes import FIRST_BYTES
+from cfedge.inputs import DEFAULT_KIND, KINDS, reader
 from cfedge.inputs.modality import Input
+from cfedge.plain_files import read_plain
 
-__all__ = ["InputFile", "is_hidden", "is_input", "may_hold", "of_archive", "of_folder"]
+__all__ = [
+    "Files",
+    "InputFile",
+    "hold_inputs",
+    "is_input",
+    "known_files",
+    "of_archive",
+    "of_folder",
+]
 
-#: Folders that systems make for themselves.
-_HIDDEN = ("@eadir", "$recycle.bin", "lost+found")
-#: Of a ZIP file, unpacked in memory: far above what a workshop learns from at once.
-UNPACKED_BYTES, MEMBER_BYTES = 2 << 30, 64 << 20
+#: Of a file in a ZIP file, unpacked in memory.
+MEMBER_BYTES = 64 << 20
+
+
+class Files(Protocol):
+    """How files that hold one input each are read: a `cfedge.inputs.reader.Reader`, or what reads
+    files of letters.
+    """
+
+    @property
+    def suffixes(self) -> tuple[str, ...]:
+        """Of such files; an empty one is of those whose name has none."""
+
+    def read(self, cell: object, folder: Path, where: str) -> Input:
+        """Return the input of a file in `folder`, by its path in it."""
+
+    def check(self, value: object, where: str) -> Input:
+        """Return the input that the bytes of a file hold."""
 
 
 class InputFile(NamedTuple):
@@ -29,37 +56,82 @@ class InputFile(NamedTuple):
     load: Callable[[], Input]
 
 
+def known_files(kind: str, encoding: str | None = None) -> Files:
+    """Return how files of `kind` are read; `encoding` is of those that hold letters."""
+    return Documents(encoding) if kind == DEFAULT_KIND else reader(kind)
+
+
 def is_input(inside: PurePath, suffixes: tuple[str, ...]) -> bool:
     """Whether a file is one by its name, and lies in no folder that a system made for itself."""
-    return inside.name.lower().endswith(suffixes) and not any(map(is_hidden, inside.parts))
+    known = inside.suffix.lower() in suffixes and not is_note(inside)
+    return known and not any(map(is_hidden, inside.parts))
 
 
-def is_hidden(part: str) -> bool:
-    """Whether a file or folder is one that systems and programs make for themselves, by its name."""
-    hidden = part.startswith((".", "__")) and part not in (".", "..")
-    return hidden or part.lower() in _HIDDEN
+def hold_inputs(path: Path, kind: str, tables: tuple[str, ...]) -> bool:
+    """Whether a folder, in its folders, or a ZIP file has inputs of `kind` in files of their own.
+
+    An archive that cannot be read is refused when it is.
+
+    Parameters
+    ----------
+    tables
+        Names that files of rows have.
+    """
+    if kind == DEFAULT_KIND:
+        others = (*suffixes(), *(one for other in KINDS for one in reader(other).suffixes))
+        unlike = tuple(one for one in others if one not in SUFFIXES)
+        if path.is_file():
+            return _archived_documents(path, unlike, tables)
+        names = [PurePosixPath(entry.relative_to(path).as_posix()) for entry in _nested(path)]
+
+        def begins(name: PurePosixPath) -> bytes:
+            try:
+                return read_plain(path / name, FIRST_BYTES)
+            except OSError:
+                return b""
+
+        return are_documents(names, begins, unlike, tables)
+    known = reader(kind).suffixes
+    if path.is_dir():
+        return any(is_input(entry.relative_to(path), known) for entry in _nested(path))
+    try:
+        with zipfile.ZipFile(path) as archive:
+            every = archive.namelist()
+    except (zipfile.BadZipFile, NotImplementedError, OSError, EOFError):
+        return True
+    return any(is_input(PurePosixPath(name.replace("\\", "/")), known) for name in every)
 
 
-def of_folder(path: Path, kind: str) -> Iterator[InputFile]:
+def _nested(path: Path) -> Iterator[Path]:
+    """Give what lies in the folders of a folder, where labels' and splits' files would."""
+    for depth in ("*/*", "*/*/*", "data/*/*/*"):
+        yield from (entry for entry in path.glob(depth) if not entry.is_dir())
+
+
+def _archived_documents(path: Path, others: tuple[str, ...], tables: tuple[str, ...]) -> bool:
+    try:
+        with opened_archive(path) as (archive, members):
+            members_of = dict(members)
+
+            def begins(name: PurePosixPath) -> bytes:
+                with archive.open(members_of[name]) as file:
+                    return file.read(FIRST_BYTES)
+
+            return are_documents(members_of, begins, others, tables)
+    except DataError:
+        return False
+
+
+def of_folder(path: Path, known: Files) -> Iterator[InputFile]:
     """Give the inputs of a folder, by name; links to folders are not followed."""
-    read, suffixes = reader(kind).read, reader(kind).suffixes
+    read, suffixes = known.read, known.suffixes
     for entry in sorted(path.rglob("*")):
         inside = PurePosixPath(entry.relative_to(path).as_posix())
         if is_input(inside, suffixes) and (entry.is_file() or entry.is_symlink()):
             yield InputFile(inside, partial(read, str(inside), path, f"{path}"))
 
 
-def may_hold(path: Path, suffixes: tuple[str, ...]) -> bool:
-    """Whether an archive names such files; one that cannot be read is refused when it is."""
-    try:
-        with zipfile.ZipFile(path) as archive:
-            names = archive.namelist()
-    except (zipfile.BadZipFile, NotImplementedError, OSError, EOFError):
-        return True
-    return any(is_input(PurePosixPath(name.replace("\\", "/")), suffixes) for name in names)
-
-
-def of_archive(path: Path, kind: str) -> Iterator[InputFile]:
+def of_archive(path: Path, known: Files) -> Iterator[InputFile]:
     """Give the inputs of a ZIP file, by name, each unpacked in memory.
 
     Raises
@@ -67,29 +139,12 @@ def of_archive(path: Path, kind: str) -> Iterator[InputFile]:
     DataError
         It cannot be read, has a password, or unpacks to more than it may.
     """
-    known = reader(kind)
-    try:
-        with zipfile.ZipFile(path) as archive:
-            members = [member for member in archive.infolist() if not member.is_dir()]
-            total = sum(member.file_size for member in members)
-            if total > UNPACKED_BYTES:
-                raise DataError(
-                    f"{path}: expected at most {UNPACKED_BYTES >> 20} MB unpacked, found"
-                    f" {total >> 20} MB; unpack it"
-                )
-            for member in sorted(members, key=lambda member: member.filename):
-                inside = PurePosixPath(member.filename.replace("\\", "/"))  # of Windows
-                if not is_input(inside, known.suffixes):
-                    continue
+    with opened_archive(path) as (archive, members):
+        for inside, member in members:
+            if is_input(inside, known.suffixes):
                 data = _member(archive, member, path)
                 where = f"{path}: {member.filename!r:.120}"
                 yield InputFile(inside, partial(known.check, data, where))
-    except (zipfile.BadZipFile, NotImplementedError, RuntimeError, OSError, EOFError) as error:
-        locked = isinstance(error, RuntimeError) and "password" in str(error)
-        found = "one with a password" if locked else f"{error}"
-        raise DataError(
-            f"{path}: expected a ZIP file, found: {found}; pack it again, without a password"
-        ) from error
 
 
 def _member(archive: zipfile.ZipFile, member: zipfile.ZipInfo, path: Path) -> bytes:

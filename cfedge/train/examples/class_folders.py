@@ -10,14 +10,16 @@ from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path, PurePosixPath
 
+from cfedge.doors.archives import is_hidden
+from cfedge.doors.text.documents import Documents, is_note
 from cfedge.errors import DataError
-from cfedge.inputs import reader
 from cfedge.inputs.modality import Input
 from cfedge.train.examples.class_files import (
+    Files,
     InputFile,
-    is_hidden,
+    hold_inputs,
     is_input,
-    may_hold,
+    known_files,
     of_archive,
     of_folder,
 )
@@ -49,22 +51,20 @@ def are_class_folders(path: Path, kind: str) -> bool:
     """Whether `path` holds inputs of `kind` in one folder a label: a ZIP file, or a folder with
     such files in its folders and no table of a split.
     """
-    suffixes = reader(kind).suffixes
-    if not suffixes:
-        return False
     if path.is_file():
-        return path.suffix.lower() == ".zip" and may_hold(path, suffixes)
+        return path.suffix.lower() == ".zip" and hold_inputs(path, kind, tuple(SPLITS))
     return not any(
         entry.is_file() and entry.stem.lower() in SPLITS for entry in path.iterdir()
-    ) and any(
-        is_input(entry.relative_to(path), suffixes)
-        for depth in ("*/*", "*/*/*", "data/*/*/*")
-        for entry in path.glob(depth)
-    )
+    ) and hold_inputs(path, kind, tuple(SPLITS))
 
 
-def load_class_folders(path: Path, kind: str) -> LabelledData:
+def load_class_folders(path: Path, kind: str, encoding: str | None = None) -> LabelledData:
     """Load such a folder or ZIP file; every input is decoded once.
+
+    Parameters
+    ----------
+    encoding
+        Of files of letters; None: it is found out.
 
     Raises
     ------
@@ -72,7 +72,8 @@ def load_class_folders(path: Path, kind: str) -> LabelledData:
         A file is no input of `kind`, leads out of the folder, or lies in no folder of a label.
     """
     rows: dict[str, list[tuple[Input, str]]] = {}
-    for _, load in labelled_files(path, kind):
+    known = known_files(kind, encoding)
+    for _, load in labelled_files(path, known):
         split, value, label = load()
         rows.setdefault(split, []).append((value, label))
     if "train" not in rows:
@@ -85,7 +86,7 @@ def load_class_folders(path: Path, kind: str) -> LabelledData:
             tuple(value for value, _ in pairs),
             tuple(label for _, label in pairs),
             str(path),
-            left_out(path, kind),
+            left_out(path, known),
             kind,
         )
         for split, pairs in rows.items()
@@ -94,7 +95,7 @@ def load_class_folders(path: Path, kind: str) -> LabelledData:
 
 
 def labelled_files(
-    path: Path, kind: str
+    path: Path, known: Files
 ) -> Iterator[tuple[PurePosixPath, Callable[[], tuple[str, Input, str]]]]:
     """Give each file's path inside the folder or ZIP file, and what reads its split, input and
     label.
@@ -104,7 +105,7 @@ def labelled_files(
     DataError
         There are no files; and of what reads one, as of `load_class_folders`.
     """
-    files = list((of_archive if path.is_file() else of_folder)(path, kind))
+    files = list((of_archive if path.is_file() else of_folder)(path, known))
     if not files and path.is_dir() and any(entry.is_symlink() for entry in path.iterdir()):
         raise DataError(
             f"{path}: expected one folder a label, found links, which are not followed; copy the"
@@ -112,7 +113,7 @@ def labelled_files(
         )
     if not files:
         raise DataError(
-            f"{path}: expected one folder a label with files of {', '.join(reader(kind).suffixes)},"
+            f"{path}: expected one folder a label with files of {_listed(known)},"
             f" found none; move them there{', or unpack it' if path.is_file() else ''}"
         )
     depth = _common(files)
@@ -121,33 +122,38 @@ def labelled_files(
         yield file.path, partial(_read, path, file, depth)
 
 
-def left_out(path: Path, kind: str) -> tuple[str, ...]:
-    """Return what is to be told of files in the folders of labels that are no inputs of `kind`."""
+def left_out(path: Path, known: Files) -> tuple[str, ...]:
+    """Return what is to be told of files in the folders of labels that are no inputs, and of what
+    was assumed of those that are.
+    """
+    assumed = known.notes if isinstance(known, Documents) else ()
     if not path.is_dir():
-        return ()
-    suffixes = reader(kind).suffixes
+        return assumed
     others, empty = list[str](), list[str]()
     for entry in sorted(path.rglob("*")):
         name = entry.relative_to(path)
         if any(map(is_hidden, name.parts)) or name.name.lower() in _LITTER:
             continue
         if entry.is_file():
-            if len(name.parts) > 1 and not is_input(name, suffixes):
+            if len(name.parts) > 1 and not is_input(name, known.suffixes) and not is_note(name):
                 others.append(name.as_posix())
         elif entry.is_dir() and next(entry.iterdir(), None) is None:
             empty.append(name.as_posix())
     notes = [
         f"the folder {name!r:.80} of {path} is empty: nothing is learned of it" for name in empty
     ]
-    known = ", ".join(suffixes)
     if len(others) == 1:
-        notes.append(f"{others[0]!r:.80} was left out of {path}: it is none of {known}")
+        notes.append(f"{others[0]!r:.80} was left out of {path}: it is none of {_listed(known)}")
     elif others:
         notes.append(
-            f"{len(others)} files were left out of {path}: they are none of {known} (as"
+            f"{len(others)} files were left out of {path}: they are none of {_listed(known)} (as"
             f" {others[0]!r:.80})"
         )
-    return tuple(notes)
+    return (*notes, *assumed)
+
+
+def _listed(known: Files) -> str:
+    return ", ".join(filter(None, known.suffixes))
 
 
 def _check_labels(path: Path, files: list[InputFile], depth: int) -> None:

@@ -12,7 +12,7 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 
-from cfedge.doors import Reading, sheet, suffixes
+from cfedge.doors import Reading, sheet, stem
 from cfedge.doors.saved_datasets import is_saved, splits
 from cfedge.errors import DataError
 from cfedge.inputs import DEFAULT_KIND
@@ -22,7 +22,7 @@ from cfedge.train.examples.class_folders import are_class_folders, load_class_fo
 from cfedge.train.examples.doubts import with_doubts
 from cfedge.train.examples.examples import Examples, LabelledData
 from cfedge.train.examples.rows import Columns, Table, examples_of, table_of
-from cfedge.train.examples.tables_beside import are_loose, columns_of, tables_beside
+from cfedge.train.examples.tables_beside import columns_of, tables_beside
 
 __all__ = [
     "INPUT_AND_LABEL",
@@ -62,8 +62,8 @@ def load(
         Of files of letters; None: it is found out.
     kind
         Of the inputs: a key of `cfedge.inputs.KINDS`. Of kinds that stand in files of their own a
-        table's cells are paths inside its folder, and a folder or a ZIP file may hold one folder a
-        label instead (`cfedge.train.examples.class_folders`).
+        table's cells are paths inside its folder. A folder or a ZIP file may hold one folder a
+        label instead, with one input a file (`cfedge.train.examples.class_folders`).
 
     Raises
     ------
@@ -74,7 +74,7 @@ def load(
     """
     check_there(path)
     if not tables_beside(path, kind, columns) and are_class_folders(path, kind):
-        return load_class_folders(path, kind)
+        return load_class_folders(path, kind, encoding)
     if path.is_file():
         return LabelledData(load_file(path, columns, encoding, kind))
     tables = read_tables(path, columns, encoding, kind)
@@ -92,7 +92,7 @@ def load_file(
     if path.exists():
         check_there(path)
         if are_class_folders(path, kind):
-            return load_class_folders(path, kind).train
+            return load_class_folders(path, kind, encoding).train
     table = read_file([path], columns, encoding, kind)
     return with_doubts(examples_of(table), table)
 
@@ -149,11 +149,6 @@ def read_tables(
             f"{folder}: expected data of the kind {kind}, found folders of the kind {other}; they"
             f" are for a workspace of that kind: {NEW_WORKSPACE[other]}"
         )
-    if not files and are_loose(folder):
-        raise DataError(
-            f"{folder}: expected a table of inputs and labels, found one file an input; write them"
-            f" into train.csv with the columns {kind} and label"
-        )
     if "train" not in files:
         raise DataError(
             f"{folder}: expected train.csv (or another format) or a saved datasets folder, found "
@@ -197,19 +192,19 @@ def split_files(folder: Path) -> dict[str, list[Path]]:
         There are two files of one split, or a part of one is missing.
     """
     places = [place for place in (folder, folder / "data") if place.is_dir()]
-    entries = [
-        entry
+    entries = {
+        entry: name
         for place in places
         for entry in sorted(place.iterdir())
-        if entry.suffix.lower() in suffixes() and entry.is_file()
-    ]
+        if (name := stem(entry)) is not None and entry.is_file()
+    }
     found: dict[str, list[Path]] = {}
     for split, names in _NAMES.items():
-        whole = [entry for entry in entries if entry.stem.lower() in names]
+        whole = [entry for entry, name in entries.items() if name.lower() in names]
         parts = [
             entry
-            for entry in entries
-            if (part := _PART.fullmatch(entry.stem)) and part["name"].lower() in names
+            for entry, name in entries.items()
+            if (part := _PART.fullmatch(name)) and part["name"].lower() in names
         ]
         if len(whole) + bool(parts) > 1:
             first, second = [*whole, *parts][:2]
@@ -224,7 +219,7 @@ def split_files(folder: Path) -> dict[str, list[Path]]:
 
 
 def _check_parts(folder: Path, parts: Sequence[Path]) -> None:
-    matches = [match for part in parts if (match := _PART.fullmatch(part.stem))]
+    matches = [match for part in parts if (match := _PART.fullmatch(stem(part) or ""))]
     expected = int(matches[0]["parts"]) if matches else 0
     if [int(match["part"]) for match in matches] != list(range(expected)):
         raise DataError(

@@ -15,34 +15,23 @@ from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
-from cfedge.counted import counted
 from cfedge.doors import Reading, sheet
 from cfedge.doors.columns import same
 from cfedge.doors.reading import Record, Sheet
 from cfedge.doors.saved_datasets import is_saved, splits
 from cfedge.errors import DataError
 from cfedge.inputs import DEFAULT_KIND, KINDS
-from cfedge.inputs.modality import Input
-from cfedge.train.examples.class_folders import SPLITS, are_class_folders, labelled_files, left_out
+from cfedge.train.examples.class_files import known_files
+from cfedge.train.examples.class_folders import are_class_folders
 from cfedge.train.examples.data import INPUT_AND_LABEL, check_there, split_files
 from cfedge.train.examples.doubts import doubts
+from cfedge.train.examples.files_check import Fault, files_by_split, looked_at_files
 from cfedge.train.examples.near import are_many, near_each_other
-from cfedge.train.examples.rows import Columns, Faults, Table, examples_of, looked_at, places
+from cfedge.train.examples.rows import Columns, Table, examples_of, looked_at, places
 from cfedge.train.examples.tables_beside import columns_of, names_inputs, tables_beside
 from cfedge.train.examples.task_files import task_files
 
 __all__ = ["Checked", "Fault", "check"]
-
-
-@dataclass(frozen=True)
-class Fault:
-    """What is wrong, where, and what to do: ``data.csv, lines 3 and 9``."""
-
-    where: str
-    found: str
-
-    def __str__(self) -> str:
-        return f"{self.where}: {self.found}"
 
 
 @dataclass(frozen=True)
@@ -119,7 +108,7 @@ def check(
     return Checked(rows, dict(sorted(classes.items())), tuple(faults), tuple(notes), counts)
 
 
-_Looked = tuple[Table, list["Fault"]]
+_Looked = tuple[Table, list[Fault]]
 
 
 class _Part(NamedTuple):
@@ -145,9 +134,10 @@ def _parts(path: Path, columns: Columns, encoding: str | None, kind: str | None)
             return
     known = [one for one in kinds if are_class_folders(path, one)]
     if known:
-        splits_of = _files(path, known[0])
+        files = known_files(known[0], encoding)
+        splits_of = files_by_split(path, files)
         for name, files_of in splits_of.items():
-            look = partial(_of_files, path, files_of, known[0])
+            look = partial(looked_at_files, path, files_of, known[0], files)
             yield _Part("", f"{path}:{name}", look, len(splits_of) > 1)
         return
 
@@ -161,8 +151,8 @@ def _parts(path: Path, columns: Columns, encoding: str | None, kind: str | None)
         for name, saved in found.items():
             source = f"{path}:{name}"
             yield _Part("", source, looking(source, partial(_opened, saved)), len(found) > 1)
-    elif files := split_files(path):
-        every = [part for parts in files.values() for part in parts]
+    elif tables_of := split_files(path):
+        every = [part for parts in tables_of.values() for part in parts]
         for part in every:
             reads = looking(str(part), partial(sheet, part))
             yield _Part("", str(part), reads, len(every) > 1)
@@ -206,40 +196,6 @@ def _kind_by(header: Sequence[object], columns: Columns) -> str:
     if same(columns.input) in names:
         return DEFAULT_KIND
     return next((one for one in KINDS if one in names), DEFAULT_KIND)
-
-
-_File = tuple[str, Callable[[], tuple[str, Input, str]]]
-
-
-def _files(path: Path, kind: str) -> dict[str, list[_File]]:
-    """The files of a folder with one folder a label, by their split."""
-    found: dict[str, list[_File]] = {}
-    for inside, load in labelled_files(path, kind):
-        split = SPLITS.get(inside.parts[0].lower(), "train")
-        found.setdefault(split, []).append((str(inside), load))
-    return found
-
-
-def _of_files(path: Path, files: Sequence[_File], kind: str) -> _Looked:
-    kept: list[tuple[Input, str, int]] = []
-    faults = Faults()
-    for number, (name, load) in enumerate(files, 1):
-        try:
-            _, value, label = load()
-            kept.append((value, label, number))
-        except DataError as error:
-            found = str(error).removeprefix(f"{path}: ").removeprefix(f"{name!r:.120}: ")
-            faults.add(found, number)
-    values, labels, numbers = zip(*kept, strict=True) if kept else ((), (), ())
-    return Table(values, labels, (), str(path), numbers, "file", left_out(path, kind), kind), [
-        Fault(f"{path}: {_files_named(files, places)}", found)
-        for found, places in faults.said().items()
-    ]
-
-
-def _files_named(files: Sequence[_File], numbers: Sequence[int]) -> str:
-    more = f" and {counted(len(numbers) - 1, 'more file')}" if len(numbers) > 1 else ""
-    return f"{files[numbers[0] - 1][0]}{more}"
 
 
 def _near(table: Table) -> list[str]:

@@ -12,10 +12,9 @@ from cfedge.doors.columns import Columns, same
 from cfedge.errors import DataError
 from cfedge.inputs import reader
 from cfedge.kinds import DEFAULT_KIND
-from cfedge.plain_files import open_plain
 from cfedge.train.examples.class_folders import SPLITS
 
-__all__ = ["are_loose", "columns_of", "names_inputs", "tables_beside"]
+__all__ = ["columns_of", "names_inputs", "tables_beside"]
 
 _STEM, _SUFFIXES = "metadata", (".csv", ".tsv", ".jsonl", ".parquet")
 _FILE_NAME = "file_name"
@@ -44,15 +43,6 @@ def tables_beside(path: Path, kind: str, columns: Columns) -> dict[str, list[Pat
                 if split and names_inputs(table, kind, columns):
                     found.setdefault(split, []).append(table)
     return found
-
-
-def are_loose(path: Path) -> bool:
-    """Whether a folder has one file of letters an input, in folders of labels, and no table."""
-    files = [entry for depth in ("*/*", "*/*/*") for entry in path.glob(depth) if entry.is_file()]
-    if len(files) < 2 or any(entry.suffix.lower() != ".txt" for entry in files):
-        return False
-    with open_plain(files[0]) as file:
-        return b"__label__" not in file.readline(1 << 16)
 
 
 def names_inputs(table: Path, kind: str, columns: Columns) -> bool:

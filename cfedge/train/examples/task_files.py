@@ -7,17 +7,21 @@ Every file is parsed once. A study that splits one data set's labels into tasks 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from pathlib import Path
+from functools import partial
+from pathlib import Path, PurePosixPath
 
-from cfedge.doors import suffixes
+from cfedge.doors import stem, suffixes
 from cfedge.doors.saved_datasets import is_saved
+from cfedge.doors.text.documents import SUFFIXES, are_documents
 from cfedge.errors import DataError, UsageError
+from cfedge.first_bytes import FIRST_BYTES
 from cfedge.inputs import DEFAULT_KIND
+from cfedge.plain_files import read_plain
+from cfedge.train.examples.class_folders import SPLITS
 from cfedge.train.examples.data import INPUT_AND_LABEL, check_there, load, read_file, split_files
 from cfedge.train.examples.doubts import with_doubts
 from cfedge.train.examples.examples import Examples, LabelledData
 from cfedge.train.examples.rows import Columns, examples_of
-from cfedge.train.examples.tables_beside import are_loose
 
 __all__ = ["grouped", "load_tasks", "task_files"]
 
@@ -111,19 +115,18 @@ def task_files(path: Path) -> dict[str, Path]:
     """
     found: dict[str, Path] = {}
     for entry in sorted(path.iterdir()):
-        if not entry.is_dir() and entry.suffix.lower() not in suffixes():
+        name = entry.stem if entry.is_dir() else stem(entry)
+        if name is None or entry.name.lower().startswith(_NO_TASKS):
             continue
-        if entry.name.lower().startswith(_NO_TASKS):
-            continue
-        if (other := found.setdefault(entry.stem, entry)) != entry:
+        if (other := found.setdefault(name, entry)) != entry:
             raise DataError(
-                f"{path}: expected one folder or file of task {entry.stem!r}, found {other.name}"
+                f"{path}: expected one folder or file of task {name!r}, found {other.name}"
                 f" and {entry.name}; keep one"
             )
-    if are_loose(path):
+    if found and all(map(_is_of_a_label, found.values())):
         raise DataError(
-            f"{path}: expected tables of inputs and labels, found one file an input; write them into"
-            f" a CSV file with the columns {DEFAULT_KIND} and label"
+            f"{path}: expected a folder or a file of data for each task, found one folder a label;"
+            f" that is one task: give it a name (cfedge add WS NAME --data {path})"
         )
     if not found:
         raise DataError(
@@ -132,6 +135,20 @@ def task_files(path: Path) -> dict[str, Path]:
             f" file with the columns {DEFAULT_KIND} and label there"
         )
     return found
+
+
+def _is_of_a_label(path: Path) -> bool:
+    """Whether a folder is a label's, with one input a file."""
+    if not path.is_dir():
+        return False
+    names = [PurePosixPath("label", entry.name) for entry in path.iterdir() if entry.is_file()]
+    unlike = tuple(one for one in suffixes() if one not in SUFFIXES)
+    begins = partial(_begins, path)
+    return are_documents(names, begins, unlike, tuple(SPLITS))
+
+
+def _begins(folder: Path, name: PurePosixPath) -> bytes:
+    return read_plain(folder / name.name, FIRST_BYTES)
 
 
 def _by_column(

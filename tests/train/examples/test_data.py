@@ -119,7 +119,7 @@ def test_a_missing_file_is_refused(tmp_path: Path) -> None:
     [
         ("rooms.doc", "'.doc'; save it as CSV"),
         ("rooms", "'no suffix'; save it as CSV"),
-        ("rooms.csv.gz", "'.gz'; unpack it"),
+        ("rooms.gz", "'.gz'; unpack it"),
         ("rooms.xls", "'.xls'; save it as .xlsx"),
     ],
 )

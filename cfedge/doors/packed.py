@@ -1,0 +1,140 @@
+"""One table that was packed: a ZIP file that holds a single one, as Kaggle gives it, or a file that
+gzip packed, ``.csv.gz``.
+
+It is unpacked into a folder of its own that is removed when the table was read, and read by its own
+door; errors and lines are told of the packed file.
+"""
+
+from __future__ import annotations
+
+import gzip
+import re
+import shutil
+import tempfile
+import zlib
+from collections.abc import Callable, Iterator
+from pathlib import Path, PurePosixPath
+from typing import IO
+
+from cfedge.doors.archives import check_growth, opened_archive
+from cfedge.doors.columns import quoted
+from cfedge.doors.reading import Reading, Record, Sheet
+from cfedge.errors import DataError, MissingExtraError
+
+__all__ = ["GZIP", "ZIP", "sheet"]
+
+GZIP, ZIP = ".gz", ".zip"
+_PIECE = 1 << 20
+#: Names that every system takes for a file.
+_PLAIN = re.compile(r"[\w][\w .()+-]{0,99}").fullmatch
+#: Files beside a table that are none.
+_NO_TABLES = ("readme", "license", "licence", "citation", "notice")
+
+_Door = Callable[[Path, Reading], Sheet]
+
+
+def sheet(path: Path, reading: Reading, door: _Door, suffixes: tuple[str, ...]) -> Sheet:
+    """Open a packed table.
+
+    Parameters
+    ----------
+    door
+        Opens a file of one of the `suffixes`.
+
+    Raises
+    ------
+    DataError
+        It is no archive, holds no table or several, or unpacks to more than it may; or of its door.
+    MissingExtraError
+        See `door`.
+    """
+    place = tempfile.mkdtemp(prefix="cfedge-")
+    done = False
+    try:
+        unpack = _from_gzip if path.suffix.lower() == GZIP else _from_zip
+        table = unpack(path, Path(place), suffixes, reading)
+        try:
+            opened = door(table, reading)
+        except (DataError, MissingExtraError) as error:
+            raise _named(error, table, path) from error
+        done = True
+    finally:
+        if not done:
+            shutil.rmtree(place, ignore_errors=True)
+
+    def close() -> None:
+        opened.close()
+        shutil.rmtree(place, ignore_errors=True)
+
+    return Sheet(opened.header, _rows(opened.rows, table, path), opened.unit, close)
+
+
+def _rows(rows: Iterator[Record], table: Path, path: Path) -> Iterator[Record]:
+    try:
+        yield from rows
+    except (DataError, MissingExtraError) as error:
+        raise _named(error, table, path) from error
+
+
+def _named(
+    error: DataError | MissingExtraError, table: Path, path: Path
+) -> DataError | MissingExtraError:
+    """Return an error of the packed file, instead of what was unpacked from it."""
+    return type(error)(str(error).replace(str(table), str(path)))
+
+
+def _from_gzip(path: Path, place: Path, suffixes: tuple[str, ...], _reading: Reading) -> Path:
+    table = place / _plain(path.stem, PurePosixPath(path.stem).suffix.lower())
+    try:
+        with gzip.open(path) as packed:
+            _copy(packed, table, path)
+    except (OSError, EOFError, zlib.error) as error:
+        raise DataError(
+            f"{path}: expected a file that gzip packed, found: {error}; pack it again"
+        ) from error
+    return table
+
+
+def _from_zip(path: Path, place: Path, suffixes: tuple[str, ...], reading: Reading) -> Path:
+    with opened_archive(path) as (archive, members):
+        tables = [
+            (inside, member)
+            for inside, member in members
+            if inside.suffix.lower() in suffixes and not inside.name.lower().startswith(_NO_TABLES)
+        ]
+        others = [pair for pair in tables if pair[0].suffix.lower() != ".txt"]
+        tables = others or tables  # a note beside a table
+        if len(tables) != 1:
+            found = quoted((str(inside)[:60] for inside, _ in tables or members), most=5)
+            step = "the table to learn from, or the folder" if tables else "a table of it"
+            raise DataError(
+                f"{path}: expected one table ({', '.join(suffixes[:4])}, ...) or one folder a label,"
+                f" found {found}; unpack it, and give {step}"
+            )
+        ((inside, member),) = tables
+        table = place / _plain(inside.name, inside.suffix.lower())
+        with archive.open(member) as packed:
+            _copy(packed, table, path)
+    reading.note(f"{str(inside)!r:.100} was read from {path.name}")
+    return table
+
+
+def _plain(name: str, suffix: str) -> str:
+    """Return a name that an archive gives, where it can be a file's; notes show it."""
+    return name if _PLAIN(name) else f"table{suffix}"
+
+
+def _copy(packed: IO[bytes] | gzip.GzipFile, table: Path, path: Path) -> None:
+    """Unpack, and refuse what becomes too large before it is."""
+    size = 0
+    with table.open("wb", buffering=0) as file:
+        while piece := packed.read(_PIECE):
+            size += len(piece)
+            check_growth(path, size)
+            try:
+                file.write(piece)
+            except OSError as error:
+                raise DataError(
+                    f"could not unpack {path}: {error.strerror or error}; free some space in"
+                    f" {table.parent.parent}, or unpack it yourself"
+                ) from error
