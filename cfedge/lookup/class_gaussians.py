@@ -59,11 +59,11 @@ OWN_SHAPE = 0.45
 _RIDGE = 3.0, 0.1, 3.0
 #: Of the evidence, in nats, for each root of the features' width.
 _TEMPERATURE = 0.2
-#: Of tr(P S), what a task of one class is given beforehand at most, and for each unit of the mean
-#: squared distance to the next class: who adds one class wants it found, and its neighbours are
-#: whole tasks; but what is given moves the border towards them, and most inputs that it takes are
-#: of those that lie near (docs/decisions/0044-one-class.md).
-ALONE, NEAR = 0.15, 0.06
+#: Of tr(P S), what a task of one class is given beforehand at most, and by the root of its examples
+#: for each unit of the mean squared distance to the next class: who adds one class wants it found,
+#: and its neighbours are whole tasks; but what is given moves the border towards them, and what it
+#: takes is of those that lie near (docs/decisions/0044-one-class.md).
+ALONE, NEAR = 0.15, 0.5
 #: Half way between every class being as likely beforehand (0) and every task (1).
 BREADTH = 0.5
 
@@ -89,7 +89,7 @@ def temperature(width: int) -> float:
     return _TEMPERATURE * math.sqrt(width)
 
 
-def alone(square: float, directions: int) -> float:
+def alone(square: float, directions: int, examples: int) -> float:
     """Return what of tr(P S) a task of one class is given beforehand.
 
     Parameters
@@ -98,8 +98,10 @@ def alone(square: float, directions: int) -> float:
         Squared Mahalanobis distance to the nearest class of another task, by the first stage.
     directions
         In which it is a sum.
+    examples
+        That the class was learned of.
     """
-    return min(ALONE, NEAR * square / directions)
+    return min(ALONE, NEAR * square / directions / math.sqrt(examples))
 
 
 class Shared(NamedTuple):

@@ -120,7 +120,8 @@ class ClassTable:
             return 0.0
         squares = self._lookup.squares(span.start)
         squares[span] = np.inf
-        return alone(float(squares.min()), self._lookup.directions)
+        examples = int(self._lookup.counts[task][0])
+        return alone(float(squares.min()), self._lookup.directions, examples)
 
     def warm_up(self) -> None:
         """Make all classes, where all fit."""

@@ -128,7 +128,7 @@ def test_a_class_that_is_a_task_of_its_own_is_given_the_less_the_nearer_the_next
         apart = lookup.whitened[1:] - lookup.whitened[0]
         np.testing.assert_allclose(lookup.squares(0)[1:], (apart**2).sum(axis=1), rtol=1e-3)
         square = (apart**2).sum(axis=1).min() / lookup.directions
-        assert abs(table.given(0) - min(0.15, 0.06 * square)) < 1e-4
+        assert abs(table.given(0) - min(0.15, 0.5 * square / np.sqrt(30))) < 1e-4
         assert table.given(1) == 0
         bare = ClassShape.of(tasks["alone"], 0, table.shared).offset
         table.warm_up()
