@@ -68,7 +68,8 @@ class Lookup:
         exactly.
     table
         Scores many clusters roughly first; those that its error bound leaves are scored exactly, so
-        that the answers are the same.
+        that the answers are the same; of very many clusters nearly always
+        (`cfedge.lookup.cluster_table`).
     keep
         Gives what was computed of these very signatures before, or has it computed.
 
@@ -126,7 +127,7 @@ class Lookup:
         self._starts = np.array(bounds[:-1])
         self.task_of = np.repeat(np.arange(len(self.tasks)), np.diff(bounds))
         self._project = Projection(fitted.space)
-        self._table = ClusterTable(fitted.clusters, fitted.offsets, table)
+        self._table = ClusterTable(fitted.clusters, fitted.offsets, table, self._project.weight)
         self.directions, self.width = self._project.basis.shape
 
     def scored(self, row: Floats, position: int = 0) -> Scored:
@@ -141,16 +142,17 @@ class Lookup:
         square = finite(float(z.dot(z)), position)
         if self._table.rough is None:
             return Scored(z, square, self._table.exact(z), None)
-        return Scored(z, square, *self._table.rough(z))
+        return Scored(z, square, *self._table.rough(z), self._table.coarse)
 
     def match(self, scored: Scored) -> TaskMatch:
         """Return the two best tasks.
 
         Through the rough table: the two best tasks score no less than the lower of any two tasks'
         clusters, here the best roughly: the second of them is scored exactly, the first is far
-        better mostly. What is roughly below that by more than the error is out.
+        better mostly. What is roughly below that by more than the error is out. Coarse scores are
+        compared with the second best one's coarse score.
         """
-        z, square, scores, error = scored
+        z, square, scores, error, coarse = scored
         if error is None:
             nearest = scores.argmax()
             task: int = self.task_of.item(nearest)
@@ -162,10 +164,10 @@ class Lookup:
             return TaskMatch(task, runner_up, best, best - scores.item(rival), square - 2.0 * best)
         likely = int(scores.argmax())
         rival = best_outside(scores, self.spans[self.task_of.item(likely)])
-        least = min(
-            float(scores[likely]) - error,
-            float(self._table.clusters[rival].dot(z)) - float(self._table.offsets[rival]),
-        )
+        least = float(scores[rival])
+        if not coarse:
+            exactly = float(self._table.clusters[rival].dot(z)) - float(self._table.offsets[rival])
+            least = min(float(scores[likely]) - error, exactly)
         kept = (scores >= least - error).nonzero()[0]
         exact, tasks = self._table.some(z, kept), self.task_of[kept]
         first = int(exact.argmax())
@@ -219,12 +221,14 @@ class Lookup:
         return np.insert(kept, at, own[best]), np.insert(scores, at, exact[best])
 
     def _best(self, scored: Scored, count: int) -> tuple[NDArray[np.intp], Floats]:
-        z, _, rough, error = scored
+        z, _, rough, error, coarse = scored
         if error is None:
             scores = rough[: len(self.task_of)]
             kept = np.arange(count) if count == len(scores) else largest(scores, count)
             return kept, scores[kept]
-        least = np.partition(rough, -count)[-count] - error  # of the last of them, exactly
+        least = np.partition(rough, -count)[-count]
+        if not coarse:
+            least -= error  # of the last of them, exactly
         likely = (rough >= least - error).nonzero()[0]
         exact = self._table.some(z, likely)
         among = largest(exact, count)

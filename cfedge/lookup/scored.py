@@ -30,12 +30,16 @@ class Scored(NamedTuple):
         each wrong by `error` at most.
     error
         None: they are exact.
+    coarse
+        Whether they are of the strongest directions alone: then they compare with each other, and
+        `error` is what is allowed for.
     """
 
     z: Floats
     square: float
     clusters: Floats
     error: float | None
+    coarse: bool = False
 
 
 def best_outside(scores: Floats, span: slice) -> int:

@@ -76,8 +76,8 @@ def restate(
         Other golden vectors, by task, to take where those of the manifest do not hold; `bundle`
         holds them too.
     here
-        Tasks of this site, where others' are to join them; none otherwise. All pairs of thousands
-        of tasks would take minutes and gigabytes.
+        Tasks of this site, where others' are to join them; none otherwise. Of ten thousand
+        tasks there are a hundred million pairs.
 
     Raises
     ------

@@ -189,8 +189,32 @@ def test_a_hundredth_of_the_bound_would_lose_answers(monkeypatch: pytest.MonkeyP
     assert (exact(inputs).margin != rough(inputs).margin).sum() > 20
 
 
-def test_few_clusters_need_no_table() -> None:
+def test_few_clusters_need_no_table_and_very_many_are_first_scored_in_the_strongest_directions(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     assert Lookup(make_tasks(10, apart=1)[0], table=Int8Table)._table.rough is None
+    tasks, inputs = make_tasks(60, apart=0.3)
+    exact, found = Lookup(tasks), {}
+    monkeypatch.setattr(module, "ROUGH_FROM", 100)
+    monkeypatch.setattr(module, "COARSE_FROM", 180 * exact.directions)
+    monkeypatch.setattr(module, "COARSE_DIRECTIONS", exact.directions - 6)
+    for slack in (0.0, 4.0, 1e6):
+        monkeypatch.setattr(module, "COARSE_SLACK", slack)
+        lookup = Lookup(tasks, table=Int8Table)
+        assert lookup._table.coarse
+        found[slack] = lookup(inputs)
+        shares = [
+            np.isin(exact._best(exact.scored(row), 16)[0], lookup._best(lookup.scored(row), 16)[0])
+            for row in inputs
+        ]
+        assert np.mean(shares) >= {0.0: 0.5, 4.0: 0.95, 1e6: 1.0}[slack]
+    wanted = exact(inputs)
+    same = {slack: (one.margin == wanted.margin).mean() for slack, one in found.items()}
+    assert same[0.0] < same[4.0] <= same[1e6] == 1.0
+    right = found[4.0].runner_up == wanted.runner_up  # then nothing is rounded otherwise
+    assert found[4.0].margin[right].tobytes() == wanted.margin[right].tobytes()
+    monkeypatch.setattr(module, "COARSE_FROM", 180 * exact.directions + 1)
+    assert not Lookup(tasks, table=Int8Table)._table.coarse
 
 
 def test_an_input_that_is_not_finite_is_refused_through_the_table(
