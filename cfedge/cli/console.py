@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
 from pathlib import Path
 from typing import Annotated
@@ -93,6 +92,8 @@ def console(
     that is at work goes on.
     """
     one_blas_thread()
+    import asyncio
+
     from cfedge.console.activation import Place
     from cfedge.console.app import Console
     from cfedge.console.live import Live

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
 from functools import partial
 from pathlib import Path
@@ -147,6 +146,8 @@ def serve(
     store is followed without a pause. docs/serving.md has statuses and limits.
     """
     one_blas_thread()
+    import asyncio
+
     from cfedge.device import load_profile, usable_cores
     from cfedge.runtime.engine import Engine
     from cfedge.runtime.false_reject import check_monitor, parsed

@@ -29,8 +29,8 @@ def verify_once(
         See `verify`.
     """
     if not is_verified(manifest, threads):
-        verify(folder, manifest, threads=threads, generation=generation)
-        note_verified(manifest, threads)
+        by = verify(folder, manifest, threads=threads, generation=generation)
+        note_verified(manifest, threads, by)
 
 
 def verify(
@@ -41,8 +41,9 @@ def verify(
     generation: int | None = None,
     vectors: Mapping[str, int] | None = None,
     limits: Limits | None = None,
-) -> None:
-    """Open a bundle and answer its golden vectors in a child process.
+) -> dict[str, object]:
+    """Open a bundle and answer its golden vectors in a child process; return that process's
+    `cfedge.runtime.verified.arithmetic`.
 
     Parameters
     ----------
@@ -69,4 +70,8 @@ def verify(
         "generation": generation,
         "vectors": vectors,
     }
-    ask_child("cfedge.runtime.verify_here", folder, manifest, asked, threads=threads, limits=limits)
+    said = ask_child(
+        "cfedge.runtime.verify_here", folder, manifest, asked, threads=threads, limits=limits
+    )
+    by: dict[str, object] = said["arithmetic"]
+    return by

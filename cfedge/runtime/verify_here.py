@@ -14,6 +14,7 @@ from cfedge.errors import IncompatibleError, InputError
 from cfedge.runtime.child import answer_parent
 from cfedge.runtime.engine import Engine
 from cfedge.runtime.golden import check_golden, golden_inputs
+from cfedge.runtime.verified import arithmetic
 from cfedge.store import Store
 
 __all__ = ["answer_largest", "main", "verify_here"]
@@ -79,4 +80,4 @@ def _verify(asked: dict[str, Any]) -> dict[str, object]:
             f" {bundle.manifest.digest[:12]}, which took its place; try again"
         )
     verify_here(bundle, threads=asked["threads"], vectors=asked["vectors"])
-    return {"verified": True}
+    return {"arithmetic": arithmetic(bundle.manifest)}

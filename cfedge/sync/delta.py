@@ -12,8 +12,6 @@ from __future__ import annotations
 
 import lzma
 
-import numpy as np
-
 __all__ = ["MIN_BYTES", "apply", "make", "path_of"]
 
 #: Files below this are fetched whole.
@@ -30,6 +28,8 @@ def path_of(old: str, new: str) -> str:
 
 def make(old: bytes, new: bytes) -> bytes | None:
     """Return the delta, None where it does not pay."""
+    import numpy as np  # as in `apply`
+
     both = min(len(old), len(new))
     if len(new) < MIN_BYTES or not both:
         return None
@@ -44,6 +44,8 @@ def apply(old: bytes, delta: bytes, size: int) -> bytes | None:
     """Return the new file of `size` bytes, None where `delta` gives none; no more than that is ever
     unpacked.
     """
+    import numpy as np  # which a sync without a delta need not wait for
+
     unpacking = lzma.LZMADecompressor(format=lzma.FORMAT_XZ, memlimit=256 << 20)
     try:
         unpacked = unpacking.decompress(delta, max_length=size + 1)

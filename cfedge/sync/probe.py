@@ -9,7 +9,6 @@ from collections.abc import Collection
 from cfedge.errors import BundleError, IncompatibleError
 from cfedge.runtime.verification import verify
 from cfedge.runtime.verified import note_verified
-from cfedge.runtime.verify_here import verify_here
 from cfedge.store import Store
 
 __all__ = ["PROBE_VECTORS", "probe", "probe_here"]
@@ -32,13 +31,13 @@ def probe(store: Store, generation: int, new: Collection[str]) -> None:
     try:
         manifest = store.manifest(generation)
         names = [task.name for task in manifest.tasks]
-        verify(store.folder, manifest, generation=generation, vectors=_shares(names, new))
+        by = verify(store.folder, manifest, generation=generation, vectors=_shares(names, new))
     except BundleError as error:
         raise IncompatibleError(
             f"could not switch to generation {generation}: {error}; what was installed before"
             " goes on"
         ) from error
-    note_verified(manifest, 1)
+    note_verified(manifest, 1, by)
 
 
 def probe_here(store: Store, generation: int, new: Collection[str]) -> None:
@@ -49,6 +48,8 @@ def probe_here(store: Store, generation: int, new: Collection[str]) -> None:
     BundleError
         See `verify_here`.
     """
+    from cfedge.runtime.verify_here import verify_here  # an engine, which `probe` leaves to a child
+
     bundle = store.bundle(generation)
     verify_here(bundle, vectors=_shares([task.name for task in bundle.manifest.tasks], new))
     note_verified(bundle.manifest, 1)

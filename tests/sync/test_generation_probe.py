@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import subprocess
 import sys
 from collections.abc import Callable
 from dataclasses import replace
@@ -19,6 +20,7 @@ from cfedge.bundle.manifest import serialize
 from cfedge.errors import BundleError, IncompatibleError, MachineError
 from cfedge.runtime import child
 from cfedge.runtime.engine import Engine
+from cfedge.runtime.verified import is_verified
 from cfedge.store import Store
 from cfedge.sync.client import sync
 from cfedge.sync.probe import PROBE_VECTORS, _shares, probe, probe_here
@@ -47,8 +49,26 @@ def spoil(store: Store, change: Callable[[bytes], bytes]) -> None:
     path.write_bytes(serialize(replace(manifest, tasks=(replace(first, golden=ref), *others))))
 
 
-def test_a_good_generation_passes_in_a_child(store: Store) -> None:
-    probe(store, 1, {"colors", "animals"})
+_PROBED = """
+import sys
+from pathlib import Path
+from cfedge.store import Store
+from cfedge.sync import client
+client.probe(Store(Path(sys.argv[1])), 1, {"colors", "animals"})
+print(*sorted({"numpy", "onnxruntime"} & sys.modules.keys()))
+"""
+
+
+def test_a_good_generation_passes_in_a_child_and_whoever_syncs_computes_nothing(
+    store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CFEDGE_CACHE", str(tmp_path / "cache"))
+    done = subprocess.run(
+        [sys.executable, "-c", _PROBED, str(store.folder)],
+        capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    assert done.stdout.split() == []
+    assert is_verified(store.manifest(1), 1)
 
 
 def test_a_generation_that_answers_otherwise_than_its_golden_vectors_is_refused(
