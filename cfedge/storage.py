@@ -32,8 +32,11 @@ __all__ = [
 _TEMPORARY = ".cfedge-tmp-"
 
 
-def write_file(path: Path, data: bytes, *, mode: int = 0o644) -> None:
+def write_file(path: Path, data: bytes, *, mode: int = 0o644, durable: bool = True) -> None:
     """Replace `path` by `data` in one step; nobody but `mode` says may read it at any time.
+
+    Where it need not be `durable`, the disk is not waited for: after a power cut it may hold
+    anything, and whoever reads it must be able to tell.
 
     Raises
     ------
@@ -49,7 +52,8 @@ def write_file(path: Path, data: bytes, *, mode: int = 0o644) -> None:
             file.write(data)
             file.flush()
             os.chmod(temporary, mode)
-            os.fsync(file.fileno())
+            if durable:
+                os.fsync(file.fileno())
         os.replace(temporary, path)
         temporary = None
     except OSError as error:
@@ -58,7 +62,8 @@ def write_file(path: Path, data: bytes, *, mode: int = 0o644) -> None:
         if temporary is not None:
             with contextlib.suppress(OSError):
                 os.unlink(temporary)
-    _sync_name(path.parent)
+    if durable:
+        _sync_name(path.parent)
 
 
 @contextlib.contextmanager

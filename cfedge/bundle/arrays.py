@@ -17,11 +17,13 @@ from numpy.typing import NDArray
 
 from cfedge.errors import IncompatibleError
 
-__all__ = ["dump_arrays", "load_arrays", "load_note"]
+__all__ = ["dump_arrays", "load_arrays", "load_note", "view_arrays"]
 
 #: Of the header of safetensors: its bytes, the arrays that it names, and the commas in it, of which
 #: notes have the most.
 _HEADER_BYTES, _ARRAYS, _VALUES = 32 << 20, 4096, 1 << 20
+#: Of `view_arrays`.
+_DTYPES = {"F64": np.float64, "F32": np.float32, "I64": np.int64}
 
 
 def dump_arrays(
@@ -59,6 +61,27 @@ def load_arrays(data: bytes, what: str) -> dict[str, NDArray[np.generic]]:
                 f"{what}: expected finite numbers in {name!r}, found NaN or infinity; learn the"
                 " task again"
             )
+    return arrays
+
+
+def view_arrays(data: memoryview, what: str) -> dict[str, NDArray[np.generic]]:
+    """Return arrays that lie where they are in bytes that `dump_arrays` wrote, and that nobody else
+    can have changed: nothing is copied, nor are numbers looked at.
+
+    Raises
+    ------
+    IncompatibleError
+        Naming `what`.
+    """
+    start = 8 + int.from_bytes(data[:8], "little")
+    arrays: dict[str, NDArray[np.generic]] = {}
+    try:
+        for name, stated in json.loads(bytes(data[8:start])).items():
+            begin, end = (start + at for at in stated["data_offsets"])
+            flat = np.frombuffer(data[begin:end], _DTYPES[stated["dtype"]])
+            arrays[name] = flat.reshape(stated["shape"])
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise IncompatibleError(f"{what}: expected arrays, found {error}; delete it") from error
     return arrays
 
 

@@ -30,11 +30,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from cfedge.lookup.kept import Arrays, check_arrays
 from cfedge.lookup.signature import ClusterStatistics
 
 __all__ = [
@@ -52,6 +53,9 @@ __all__ = [
 
 Floats = NDArray[np.float32]
 Doubles = NDArray[np.float64]
+
+#: Of the arrays to keep: dtype and sizes.
+_KINDS = {"precision": (np.float64, "DD"), "doubt": (np.float64, "N")}
 
 #: a: the share of a class's own shape in its covariance.
 OWN_SHAPE = 0.45
@@ -124,6 +128,22 @@ class Shared(NamedTuple):
         inverse = np.linalg.inv(within + ridge(intensity) * level * np.eye(width))
         inverse = (inverse + inverse.T) / 2
         return cls(inverse, float(np.vdot(inverse, within)))
+
+    @property
+    def extent(self) -> tuple[int, ...]:
+        """The width of features."""
+        return (len(self.precision),)
+
+    def arrays(self) -> dict[str, NDArray[np.generic]]:
+        """Return the arrays to keep."""
+        return {"precision": self.precision, "doubt": np.array([self.doubt])}
+
+    @classmethod
+    def from_arrays(cls, arrays: Arrays, what: str) -> Shared:
+        """Wrap what `arrays` returned; errors as of `cfedge.lookup.kept.check_arrays`."""
+        check_arrays(arrays, _KINDS, what)
+        found: dict[str, Any] = dict(arrays)
+        return cls(found["precision"], float(found["doubt"][0]))
 
 
 class ClassShape(NamedTuple):

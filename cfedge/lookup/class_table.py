@@ -23,6 +23,7 @@ from numpy.typing import NDArray
 
 from cfedge.lookup.class_gaussians import ClassShape, Shared, alone
 from cfedge.lookup.finite import finite
+from cfedge.lookup.kept import Keep
 from cfedge.lookup.lookup import Lookup
 from cfedge.lookup.signature import ClusterStatistics
 
@@ -51,6 +52,8 @@ class ClassTable:
         Of the same signatures: their shared covariance, and where their classes are.
     kept_bytes
         See `KEPT_BYTES`.
+    keep
+        Gives what was computed of this very lookup before, or has it computed.
 
     Attributes
     ----------
@@ -64,10 +67,15 @@ class ClassTable:
         lookup: Lookup,
         *,
         kept_bytes: int = KEPT_BYTES,
+        keep: Keep[Shared] | None = None,
     ) -> None:
         self._signatures, self._tasks, self._spans = signatures, lookup.tasks, lookup.spans
         self._lookup, self._task_of = lookup, lookup.task_of
-        self.shared = Shared.of(lookup.within, lookup.shrinkage)
+
+        def made() -> Shared:
+            return Shared.of(lookup.within, lookup.shrinkage)
+
+        self.shared = made() if keep is None else keep(made)
         count, rows, width = len(self._task_of), lookup.factor_rows, lookup.width
         size = rows * width + 4 * (width + 2 * rows + 1)
         places = min(count, max(_LEAST, kept_bytes // size))

@@ -35,11 +35,12 @@ from numpy.typing import NDArray
 from cfedge.lookup.class_gaussians import OWN_SHAPE
 from cfedge.lookup.class_rows import ERRORS, class_rows
 from cfedge.lookup.class_table import ClassTable
-from cfedge.lookup.fitted import moments
+from cfedge.lookup.kept import Keep
 from cfedge.lookup.lookup import Lookup
 from cfedge.lookup.signature import ClusterStatistics
+from cfedge.lookup.whitened import Whitened
 
-__all__ = ["BackgroundRows", "Familiarity", "KEPT_BYTES", "NEAREST", "Terms", "background_of"]
+__all__ = ["Familiarity", "KEPT_BYTES", "NEAREST", "Terms"]
 
 Floats = NDArray[np.float32]
 Doubles = NDArray[np.float64]
@@ -59,15 +60,6 @@ class Terms(NamedTuple):
     cosine: float
     relative: float
     density: float
-
-
-class BackgroundRows(NamedTuple):
-    """What else there is: rows that make z of x - m_0, and of each square of z the share that lies
-    inside the background's spread.
-    """
-
-    rows: Doubles
-    shares: Doubles
 
 
 class _Classes(NamedTuple):
@@ -91,6 +83,8 @@ class Familiarity:
         Of the same signatures.
     background
         Centres of a broad corpus, float32 [G, D]; None: the class means alone.
+    keep
+        Gives what was computed of these very parts before, or has it computed.
     """
 
     def __init__(
@@ -99,19 +93,18 @@ class Familiarity:
         lookup: Lookup,
         table: ClassTable,
         background: Floats | None = None,
+        keep: Keep[Whitened] | None = None,
     ) -> None:
         self._signatures, self._lookup, self._table = signatures, lookup, table
         shared = table.shared
-        lower: Doubles = np.asarray(np.linalg.cholesky(shared.precision), np.float64)
-        self._lower = lower
         #: tr S and tr(P S).
         self._level, self._doubt = float(np.trace(lookup.within)), shared.doubt
-        among = [lookup.class_means]
-        if background is not None:
-            among.append(moments([background]))
-        self._center: Doubles = np.mean([mean for mean, _ in among], axis=0)
-        rows, shares = background_of(among, self._center, lower)
-        self._project = np.ascontiguousarray(rows, np.float32)
+
+        def made() -> Whitened:
+            return Whitened.of(shared.precision, lookup.class_means, background)
+
+        lower, self._center, self._project, shares = made() if keep is None else keep(made)
+        self._lower = lower
         self._shift = (self._project.astype(np.float64) @ self._center).astype(np.float32)
         #: Of squares of z: what of them is inside, and all.
         self._sums = np.stack([shares, np.ones(len(shares))]).astype(np.float32)
@@ -194,17 +187,3 @@ def _best(scores: Floats) -> NDArray[np.intp]:
     places = scores.argpartition(-NEAREST)[-NEAREST:]
     places.sort()
     return places
-
-
-def background_of(
-    among: list[tuple[Doubles, Doubles]], center: Doubles, lower: Doubles
-) -> BackgroundRows:
-    """What all else is like, of groups of vectors that count alike: mean [D] and covariance [D, D]
-    of each. `lower` is L of L L' = P.
-    """
-    spread = np.zeros_like(lower)
-    for mean, covariance in among:
-        spread += covariance + np.outer(mean - center, mean - center)
-    values, vectors = np.linalg.eigh(lower.T @ (spread / len(among)) @ lower)
-    values = np.maximum(values, 0.0)
-    return BackgroundRows(np.asarray(vectors.T @ lower.T), values / (1 + values))

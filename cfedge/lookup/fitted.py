@@ -6,19 +6,18 @@ Letters: T tasks, C clusters, D width, K kept directions.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any, NamedTuple, TypeAlias
+from collections.abc import Iterable, Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from cfedge.errors import IncompatibleError
+from cfedge.lookup.kept import Arrays, check_arrays, odd
 from cfedge.lookup.lda import MIN_SPREAD, Pooled, Space, discriminants, pool
 from cfedge.lookup.signature import ClusterStatistics
 
-__all__ = ["Fitted", "Keep", "KeepPart", "moments"]
+__all__ = ["Fitted", "moments"]
 
-Arrays = Mapping[str, NDArray[np.generic]]
 Doubles = NDArray[np.float64]
 
 #: Of the arrays to keep: dtype and sizes.
@@ -99,6 +98,11 @@ class Fitted(NamedTuple):
             spread,
         )
 
+    @property
+    def extent(self) -> tuple[int, ...]:
+        """Tasks, clusters and the width of features."""
+        return len(self.sizes), len(self.counts), len(self.mean)
+
     def arrays(self) -> dict[str, NDArray[np.generic]]:
         """Return the arrays to keep."""
         return {
@@ -125,39 +129,13 @@ class Fitted(NamedTuple):
             Naming `what`: it is something else.
         """
         found: dict[str, Any] = dict(arrays)
-        _check(found, what)
+        sizes = check_arrays(found, _KINDS, what)
+        if int(found["sizes"].sum()) != sizes["C"] or sizes["N"] != 2:
+            raise odd(what, f"as many clusters as tasks have, {sizes['C']}", "others")
         shrinkage, rows = found.pop("numbers").tolist()
         center, basis = found.pop("center"), found.pop("basis")
         space = Space(center, basis, found.pop("variances"), shrinkage)
         return cls(**found, space=space, factor_rows=int(rows))
-
-
-#: Returns what was computed before, or what the function given to it computes.
-Keep: TypeAlias = Callable[[Callable[[], Fitted]], Fitted]
-#: The same of a part, ``trunk`` or ``tail``.
-KeepPart: TypeAlias = Callable[[str, Callable[[], Fitted]], Fitted]
-
-
-def _check(arrays: Mapping[str, NDArray[np.generic]], what: str) -> None:
-    """Refuse arrays of other names, types or sizes."""
-    if set(arrays) != set(_KINDS):
-        raise _odd(what, f"{sorted(_KINDS)}", f"{sorted(arrays)!s:.200}")
-    sizes: dict[str, int] = {}
-    for name, (dtype, letters) in _KINDS.items():
-        array = arrays[name]
-        fits = array.dtype == dtype and array.ndim == len(letters)
-        if not fits or any(
-            sizes.setdefault(letter, size) != size
-            for letter, size in zip(letters, array.shape, strict=True)
-        ):
-            expected = f"{name} {np.dtype(dtype).name} [{', '.join(letters)}]"
-            raise _odd(what, expected, f"{array.dtype} {list(array.shape)}")
-    if int(arrays["sizes"].astype(np.int64).sum()) != sizes["C"] or sizes["N"] != 2:
-        raise _odd(what, f"as many clusters as tasks have, {sizes['C']}", "others")
-
-
-def _odd(what: str, expected: str, found: str) -> IncompatibleError:
-    return IncompatibleError(f"{what}: expected {expected}, found {found}; delete it")
 
 
 def _scored_by(pooled: Pooled, space: Space) -> tuple[NDArray[np.float32], NDArray[np.float32]]:

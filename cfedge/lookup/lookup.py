@@ -40,7 +40,8 @@ from numpy.typing import NDArray
 from cfedge.errors import IncompatibleError, UsageError
 from cfedge.lookup.cluster_table import ClusterTable, RoughTable
 from cfedge.lookup.finite import finite, finite_rows
-from cfedge.lookup.fitted import Fitted, Keep
+from cfedge.lookup.fitted import Fitted
+from cfedge.lookup.kept import Keep
 from cfedge.lookup.lda import MIN_SPREAD
 from cfedge.lookup.match import TaskMatch, TaskMatches
 from cfedge.lookup.projection import Projection
@@ -104,7 +105,7 @@ class Lookup:
         shrinkage: float | None = None,
         min_spread: float = MIN_SPREAD,
         table: RoughTable | None = None,
-        keep: Keep | None = None,
+        keep: Keep[Fitted] | None = None,
     ) -> None:
         if shrinkage is not None and not 0 <= shrinkage <= 1:
             raise UsageError(f"lookup: expected a shrinkage in [0, 1], found {shrinkage}")

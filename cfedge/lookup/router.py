@@ -27,21 +27,24 @@ from numpy.typing import NDArray
 
 from cfedge.lookup.background import Background
 from cfedge.lookup.bounds import confusions
-from cfedge.lookup.class_gaussians import task_evidence, temperature
+from cfedge.lookup.class_gaussians import Shared, task_evidence, temperature
 from cfedge.lookup.class_table import ClassTable
 from cfedge.lookup.cluster_table import RoughTable
 from cfedge.lookup.evidence import Closer, Evidence, decide
 from cfedge.lookup.familiarity import Familiarity, Terms
-from cfedge.lookup.fitted import KeepPart
+from cfedge.lookup.fitted import Fitted
+from cfedge.lookup.kept import Keep, KeepPart
 from cfedge.lookup.lookup import Lookup
 from cfedge.lookup.match import TaskMatch, TaskMatches
 from cfedge.lookup.parts import Parts, Signatures
 from cfedge.lookup.signature import ClusterStatistics, Features
+from cfedge.lookup.whitened import Whitened
 from cfedge.margins import Margins
 
 __all__ = ["CANDIDATES", "Router"]
 
 Floats = NDArray[np.float32]
+_Kept = TypeVar("_Kept", Fitted, Shared, Whitened)
 _Made = TypeVar("_Made", ClassTable, Lookup, Familiarity)
 
 #: Classes at which a further stage is taken, those that the first likes best: to read the shapes of
@@ -65,8 +68,8 @@ class Router:
     background
         What inputs of no task look like; None: the tasks are their own background.
     keep
-        Gives what a `Lookup` computes of the trunk's or the tail's statistics, which was kept, or
-        has it computed; None: computed each time.
+        Gives what was computed of the trunk's or the tail's statistics and kept, or has it
+        computed; None: computed each time.
 
     Attributes
     ----------
@@ -103,7 +106,8 @@ class Router:
         """Of the second stage: made when the first input needs it, so that an engine opens
         sooner.
         """
-        return self._once("near", lambda: ClassTable(self._of("trunk"), self.first))
+        keep = self._keeping("trunk", Shared)
+        return self._once("near", lambda: ClassTable(self._of("trunk"), self.first, keep=keep))
 
     @property
     def tail(self) -> Lookup:
@@ -113,8 +117,8 @@ class Router:
     @property
     def deep(self) -> ClassTable:
         """Of the third stage, made likewise."""
-        behind = self.tail
-        return self._once("deep", lambda: ClassTable(self._of("tail"), behind))
+        behind, keep = self.tail, self._keeping("tail", Shared)
+        return self._once("deep", lambda: ClassTable(self._of("tail"), behind, keep=keep))
 
     def warm_up(self) -> None:
         """Make now what would be made when an input first needs it."""
@@ -146,11 +150,15 @@ class Router:
 
     def _compared(self, part: str, lookup: Lookup, table: ClassTable) -> Familiarity:
         centres = None if self._background is None else getattr(self._background, part)
-        return Familiarity(self._of(part), lookup, table, centres)
+        keep = self._keeping(part, Whitened)
+        return Familiarity(self._of(part), lookup, table, centres, keep)
 
     def _lookup(self, part: str, table: RoughTable | None = None) -> Lookup:
-        keep = None if self._keep is None else partial(self._keep, part)
-        return Lookup(self._of(part), table=table, keep=keep)
+        return Lookup(self._of(part), table=table, keep=self._keeping(part, Fitted))
+
+    def _keeping(self, part: str, kind: type[_Kept]) -> Keep[_Kept] | None:
+        """What keeps one kind of a part's tables; None: nothing does."""
+        return None if self._keep is None else partial(self._keep, part, kind)
 
     def _of(self, part: str) -> Mapping[str, ClusterStatistics]:
         return Parts(self._signatures, attrgetter(part))

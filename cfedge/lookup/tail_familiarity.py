@@ -16,8 +16,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cfedge.lookup.class_rows import class_rows
-from cfedge.lookup.familiarity import Terms, background_of
+from cfedge.lookup.familiarity import Terms
 from cfedge.lookup.fitted import moments
+from cfedge.lookup.whitened import background_of
 
 __all__ = ["NOTHING", "TailFamiliarity"]
 

@@ -50,7 +50,10 @@ class PrivateCache:
         return None
 
     def write(self, name: str, content: bytes) -> None:
-        """Write a file; where nothing can be written, or not by this user alone, do nothing."""
+        """Write a file; where nothing can be written, or not by this user alone, do nothing.
+
+        A power cut may spoil it: what is read is compared, or begins with its own digest.
+        """
         if (folder := self._folder) is None:
             return
         with contextlib.suppress(OSError, StorageError):
@@ -59,17 +62,23 @@ class PrivateCache:
                 made.mkdir(mode=0o700, exist_ok=True)
                 if not _is_ours(made):
                     return
-            write_file(folder / name, content, mode=0o600)
+            write_file(folder / name, content, mode=0o600, durable=False)
 
-    def keep_newest(self, count: int) -> None:
-        """Delete all files but those so many that were written last."""
+    def keep_newest(self, count: int, most_bytes: int) -> None:
+        """Delete all files but those that were written last: `count` of them, and others while all
+        take at most so many bytes.
+        """
         folder = self._folder
         if folder is None or not _is_ours(folder):
             return
         with contextlib.suppress(OSError):
-            files = [(path.lstat().st_mtime_ns, path) for path in folder.iterdir()]
-            for _, path in sorted(files, reverse=True)[count:]:
-                path.unlink(missing_ok=True)
+            files = [(path.lstat(), path) for path in folder.iterdir()]
+            files.sort(key=lambda one: one[0].st_mtime_ns, reverse=True)
+            size = 0
+            for place, (found, path) in enumerate(files):
+                size += found.st_size
+                if place >= count and size > most_bytes:
+                    path.unlink(missing_ok=True)
 
 
 def _is_ours(folder: Path) -> bool:

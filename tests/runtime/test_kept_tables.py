@@ -1,4 +1,4 @@
-"""What the lookup among many tasks computes, kept for the next opening."""
+"""What the lookup computes of all statistics, kept for the next opening."""
 
 from __future__ import annotations
 
@@ -13,19 +13,23 @@ import pytest
 from made import make_texts
 
 from cfedge import Engine
-from cfedge.bundle.arrays import dump_arrays, load_arrays
+from cfedge.bundle.arrays import dump_arrays, load_arrays, view_arrays
 from cfedge.errors import IncompatibleError
+from cfedge.lookup.class_gaussians import Shared
 from cfedge.lookup.fitted import Fitted
+from cfedge.lookup.router import Router
+from cfedge.lookup.whitened import Whitened
 from cfedge.runtime import kept_tables
 
+#: Of the trunk and of the tail.
+KINDS = Fitted, Shared, Whitened
 TEXTS = [text for task in ("colors", "animals", "food") for text, _ in make_texts(task, 8, seed=3)]
 
 
 @pytest.fixture
 def tables(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The folder of them; two classes are many."""
+    """The folder of them."""
     monkeypatch.setenv("CFEDGE_CACHE", str(tmp_path / "cache"))
-    monkeypatch.setattr(kept_tables, "KEPT_FROM", 2)
     return tmp_path / "cache" / "tables"
 
 
@@ -35,30 +39,53 @@ def answers(bundle: Path, **more: object) -> list[dict[str, object]]:
     return [dataclasses.asdict(one) | {"ms": 0} for one in engine.predict(TEXTS)]
 
 
-def computes_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
-    def refuse(*_: object, **__: object) -> Fitted:
-        raise AssertionError("it was computed again")
+def counted(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """What is computed from here on."""
+    found: list[str] = []
+    for kind in KINDS:
 
-    monkeypatch.setattr(Fitted, "of", refuse)
+        def made(*given: object, kind: type = kind, of: object = kind.of, **more: object) -> object:
+            found.append(kind.__name__)
+            return of(*given, **more)  # type: ignore[operator]
+
+        monkeypatch.setattr(kind, "of", made)
+    return found
 
 
 def test_what_was_computed_once_is_not_again_and_the_answers_are_the_same(
     tables: Path, tiny_bundle: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    first = answers(tiny_bundle)
-    assert len(list(tables.iterdir())) == 2
-    computes_nothing(monkeypatch)
+    with monkeypatch.context() as patch:  # a cache need not outlast a power cut: nobody waits
+        patch.setattr("cfedge.storage.os.fsync", lambda handle: pytest.fail("waits for the disk"))
+        first = answers(tiny_bundle)
+    assert len(list(tables.iterdir())) == 2 * len(KINDS)
+    computed = counted(monkeypatch)
     assert answers(tiny_bundle) == first
     assert answers(tiny_bundle, adapter_bytes=0) == first
+    assert computed == []
 
 
-def test_of_few_classes_nothing_is_kept(
-    tables: Path, tiny_bundle: Path, monkeypatch: pytest.MonkeyPatch
+def test_what_is_kept_has_the_very_bits_of_what_is_computed(
+    tables: Path, tiny_bundle: Path
 ) -> None:
-    monkeypatch.undo()
-    monkeypatch.setenv("CFEDGE_CACHE", str(tables.parent))
-    answers(tiny_bundle)
-    assert not tables.exists()
+    computed, kept = (_routers(tiny_bundle) for _ in range(2))
+    for one, other in zip(computed, kept, strict=True):
+        for name, array in one.arrays().items():
+            assert other.arrays()[name].tobytes() == array.tobytes(), name
+
+
+def _routers(bundle: Path) -> list[Shared | Whitened]:
+    """Both looks' tables, of an engine that was opened anew."""
+    router = Engine.open(bundle).router
+    assert isinstance(router, Router)
+    router.warm_up()
+    found: list[Shared | Whitened] = []
+    for table, familiar in (
+        (router.near, router._familiar()), (router.deep, router._familiar_deep()),
+    ):  # fmt: skip
+        space = Whitened(familiar._lower, familiar._center, familiar._project, familiar._sums[0])
+        found += [table.shared, space]
+    return found
 
 
 def flipped(path: Path) -> None:
@@ -68,13 +95,21 @@ def flipped(path: Path) -> None:
 
 
 def of_other_arrays(path: Path) -> None:
-    whole(path, lambda arrays: {**arrays, "clusters": arrays["clusters"][:, :-1].copy()})
+    def narrower(arrays: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+        name = min(name for name, array in arrays.items() if array.ndim == 2)
+        return {**arrays, name: arrays[name][:, :-1].copy()}
+
+    whole(path, narrower)
 
 
-def of_fewer_classes(path: Path) -> None:
+def of_fewer(path: Path) -> None:
+    """Classes; or features, where no classes are counted."""
     cut = {"counts": -1, "clusters": -1, "offsets": -1}
 
     def fewer(arrays: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+        if "sizes" not in arrays:
+            width = max(map(len, arrays.values())) - 1
+            return {name: one[(slice(width),) * one.ndim].copy() for name, one in arrays.items()}
         sizes = arrays["sizes"].copy()
         sizes[0] -= 1
         shorter = {name: arrays[name][:end].copy() for name, end in cut.items()}
@@ -84,7 +119,7 @@ def of_fewer_classes(path: Path) -> None:
 
 
 def without_a_name(path: Path) -> None:
-    whole(path, lambda arrays: {name: one for name, one in arrays.items() if name != "mean"})
+    whole(path, lambda arrays: {name: arrays[name] for name in sorted(arrays)[1:]})
 
 
 def whole(path: Path, change: Callable[[dict[str, np.ndarray]], dict[str, np.ndarray]]) -> None:
@@ -120,7 +155,7 @@ def empty(path: Path) -> None:
     [
         flipped,
         of_other_arrays,
-        of_fewer_classes,
+        of_fewer,
         without_a_name,
         for_all_to_write,
         in_a_folder_for_all,
@@ -138,24 +173,26 @@ def test_what_is_damaged_or_could_be_somebody_elses_is_computed_again(
     first = answers(tiny_bundle)
     for path in list(tables.iterdir()):
         change(path)
-    made, times = Fitted.of, []
-    monkeypatch.setattr(
-        Fitted, "of", lambda *given, **more: times.append(1) or made(*given, **more)
-    )
+    computed = counted(monkeypatch)
     assert answers(tiny_bundle) == first
-    assert len(times) == 2
+    assert sorted(computed) == sorted(2 * [kind.__name__ for kind in KINDS])
 
 
-def test_those_of_the_last_two_bundles_stay(tables: Path, tiny_bundle: Path) -> None:
+def test_those_of_the_last_two_bundles_stay_and_of_more_while_they_are_small(
+    tables: Path, tiny_bundle: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     answers(tiny_bundle)
     ours = set(tables.iterdir())
-    for path in ours:
-        path.unlink()
-    for age in range(1, 7):
-        (tables / f"old-{age}").write_bytes(b"x")
-        os.utime(tables / f"old-{age}", (1_000_000 - age, 1_000_000 - age))
-    answers(tiny_bundle)
-    assert set(tables.iterdir()) == ours | {tables / "old-1", tables / "old-2"}
+    size = sum(path.stat().st_size for path in ours)
+    for room, left in ((0, 6), (3 * size, 8)):
+        for path in tables.iterdir():
+            path.unlink()
+        for age in range(1, 13):
+            (tables / f"old-{age}").write_bytes(b"x" * (size // 4))
+            os.utime(tables / f"old-{age}", (1_000_000 - age, 1_000_000 - age))
+        monkeypatch.setattr(kept_tables, "_ALL_BYTES", room)
+        answers(tiny_bundle)
+        assert set(tables.iterdir()) == ours | {tables / f"old-{one + 1}" for one in range(left)}
 
 
 def test_a_bundle_that_was_not_verified_here_reads_and_leaves_nothing(
@@ -168,5 +205,9 @@ def test_a_bundle_that_was_not_verified_here_reads_and_leaves_nothing(
 
 
 def test_arrays_of_something_else_are_refused() -> None:
-    with pytest.raises(IncompatibleError, match="expected"):
-        Fitted.from_arrays({"sizes": np.zeros(1, np.int64)}, "kept tables")
+    for kind in KINDS:
+        with pytest.raises(IncompatibleError, match="expected"):
+            kind.from_arrays({"sizes": np.zeros(1, np.int64)}, "kept tables")
+    for data in (bytes(64), b"", b"\x02" + bytes(7) + b"[]", dump_arrays({"x": np.zeros(3)})[:-1]):
+        with pytest.raises(IncompatibleError, match="expected arrays"):
+            view_arrays(memoryview(data), "kept tables")

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from cfedge.errors import IncompatibleError
 from cfedge.lookup.background import Background
 from cfedge.lookup.cluster_table import RoughTable
-from cfedge.lookup.fitted import KeepPart
+from cfedge.lookup.kept import KeepPart
 from cfedge.lookup.rules.rule import Arrays
 from cfedge.lookup.rules.whole_encoder import Scorer, WholeEncoder
 from cfedge.lookup.signature import ClusterStatistics, TaskSignature

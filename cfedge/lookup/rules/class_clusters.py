@@ -9,7 +9,7 @@ from typing import Any
 
 from cfedge.lookup.background import Background
 from cfedge.lookup.cluster_table import RoughTable
-from cfedge.lookup.fitted import KeepPart
+from cfedge.lookup.kept import KeepPart
 from cfedge.lookup.router import Router
 from cfedge.lookup.rules.rule import Arrays
 from cfedge.lookup.signature import ClusterStatistics, StoredSignature, TaskSignature

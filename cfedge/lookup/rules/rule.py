@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from cfedge.lookup.background import Background
 from cfedge.lookup.cluster_table import RoughTable
 from cfedge.lookup.finder import Finder
-from cfedge.lookup.fitted import KeepPart
+from cfedge.lookup.kept import KeepPart
 from cfedge.lookup.signature import ClusterStatistics, TaskSignature
 from cfedge.margins import Margins
 
