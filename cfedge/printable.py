@@ -8,7 +8,6 @@ need inside words. Of a name something must be seen, too.
 
 from __future__ import annotations
 
-import re
 import unicodedata
 
 __all__ = ["escaped", "is_printable", "is_seen", "shows_nothing"]
@@ -18,8 +17,9 @@ _JOINERS = "\u200c\u200d"
 
 
 #: Variation selectors, the grapheme joiner, the empty pattern of Braille and the fillers of Hangul.
-_UNSEEN = re.compile(
-    "[\u034f\u115f\u1160\u180b-\u180d\u180f\u2800\u3164\ufe00-\ufe0f\uffa0\U000e0100-\U000e01ef]"
+_UNSEEN = frozenset(
+    "\u034f\u115f\u1160\u180b\u180c\u180d\u180f\u2800\u3164\uffa0"
+    + "".join(map(chr, [*range(0xFE00, 0xFE10), *range(0xE0100, 0xE01F0)]))
 )
 
 
@@ -39,7 +39,7 @@ def shows_nothing(letter: str) -> bool:
     """Whether a character is a format mark, or one that chooses how another is drawn (a heart in
     red or in black), or a filler.
     """
-    return unicodedata.category(letter) == "Cf" or bool(_UNSEEN.fullmatch(letter))
+    return unicodedata.category(letter) == "Cf" or letter in _UNSEEN
 
 
 def escaped(string: str) -> str:

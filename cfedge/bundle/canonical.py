@@ -12,17 +12,15 @@ import dataclasses
 import json
 import types
 import typing
-from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any
+from typing import Any, NamedTuple
 
 from cfedge.errors import SchemaError
 
 __all__ = ["LIMITS", "canonical_json", "quoted", "read_json", "typed"]
 
 
-@dataclass(frozen=True)
-class Limits:
+class Limits(NamedTuple):
     """Bounds on what a reader accepts."""
 
     integer: int = 2**53  # what every JSON reader holds exactly

@@ -53,11 +53,14 @@ def reference(data: bytes) -> FileRef:
     return FileRef(hashlib.sha256(data).hexdigest(), len(data))
 
 
-def read(folder: Path, *, keep_adapters: bool = True) -> Bundle:
+def read(folder: Path, *, keep_adapters: bool = True, known: Manifest | None = None) -> Bundle:
     """Read a bundle.
 
     Parameters
     ----------
+    known
+        The manifest that was read of it just now, which is not parsed again where it is still the
+        same.
     keep_adapters
         See `cfedge.bundle.objects.read_objects`.
 
@@ -70,7 +73,7 @@ def read(folder: Path, *, keep_adapters: bool = True) -> Bundle:
     StorageError
         The disk refused.
     """
-    manifest = read_manifest(folder)
+    manifest = read_manifest(folder, known)
     objects = read_objects(folder / _OBJECTS, manifest, keep_adapters=keep_adapters)
     try:
         beside = sorted({path.name for path in folder.iterdir()} - {_MANIFEST, _OBJECTS})
@@ -92,8 +95,8 @@ def read(folder: Path, *, keep_adapters: bool = True) -> Bundle:
     return Bundle(manifest, objects)
 
 
-def read_manifest(folder: Path) -> Manifest:
-    """Read a bundle's manifest alone.
+def read_manifest(folder: Path, known: Manifest | None = None) -> Manifest:
+    """Read a bundle's manifest alone; `known` as of `read`.
 
     Raises
     ------
@@ -106,6 +109,8 @@ def read_manifest(folder: Path) -> Manifest:
             f"{folder}: expected a bundle with {_MANIFEST}, found {_instead(folder)}"
         )
     data = read_file(folder / _MANIFEST, "manifest", LIMITS.manifest_bytes)
+    if known is not None and hashlib.sha256(data).hexdigest() == known.digest:
+        return known
     try:
         return parse(data)
     except SchemaError as error:

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 __all__ = ["LIMITS", "Limits"]
 
 
-@dataclass(frozen=True)
-class Limits:
+class Limits(NamedTuple):
     """Bounds on what a reader accepts; far above any use, far below what hurts.
 
     A manifest of ten thousand tasks has some 15 MB and 770,000 values.

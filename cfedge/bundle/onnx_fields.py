@@ -9,15 +9,14 @@ initialisers. What the others mean is for `cfedge.bundle.graph_reader`.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from cfedge.errors import IncompatibleError
 
 __all__ = ["LENGTH", "LIMITS", "Limits", "Messages", "Take", "VARINT", "refused"]
 
 
-@dataclass(frozen=True)
-class Limits:
+class Limits(NamedTuple):
     """Bounds on a graph; BERT with 24 blocks has 1,000 operators."""
 
     nodes: int = 1 << 14

@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING, Protocol, TypeAlias, cast
 
 from cfedge.inputs.array.spec import Array
 from cfedge.inputs.image.spec import Image
+from cfedge.inputs.reader import Reader  # before the function of the module's name is defined
 from cfedge.inputs.text.spec import Text
 from cfedge.kinds import DEFAULT_KIND, KINDS
 
 if TYPE_CHECKING:  # NumPy's: whoever reads a manifest only, such as a sync, needs none
     from cfedge.inputs.modality import Modality, Stored
-    from cfedge.inputs.reader import Reader
 
 __all__ = ["DEFAULT_KIND", "KINDS", "Spec", "of", "reader", "stored", "versions"]
 

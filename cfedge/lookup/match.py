@@ -13,7 +13,7 @@ __all__ = ["TaskMatch", "TaskMatches"]
 Floats = NDArray[np.float32]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False, repr=False)
 class TaskMatches:
     """The lookup's answer for B inputs.
 

@@ -26,7 +26,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cfedge.lookup.background import Background
-from cfedge.lookup.bounds import confusions
 from cfedge.lookup.class_gaussians import Shared, task_evidence, temperature
 from cfedge.lookup.class_table import ClassTable
 from cfedge.lookup.cluster_table import RoughTable
@@ -238,6 +237,8 @@ class Router:
 
     def confusions(self, name: str, among: Collection[str] | None = None) -> dict[str, float]:
         """Return `cfedge.lookup.bounds.confusions` of the first stage."""
+        from cfedge.lookup.bounds import confusions  # which answers do without
+
         return confusions(self.first, name, among)
 
     def __call__(self, features: Features) -> TaskMatches:

@@ -30,7 +30,7 @@ Floats = NDArray[np.float32]
 VIEWS = 3
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False, repr=False)
 class ClusterStatistics:
     """What one task leaves for the lookup.
 
@@ -116,7 +116,7 @@ class Features(NamedTuple):
     tail: Floats
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False, repr=False)
 class TaskSignature:
     """What one task leaves for all stages: one cluster a class, the same examples in both.
 

@@ -34,7 +34,7 @@ Floats = NDArray[np.float32]
 NEVER = np.float32(1e30)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False, repr=False)
 class Adapter:
     """Arrays of one task, ready to feed.
 

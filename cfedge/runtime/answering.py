@@ -14,17 +14,14 @@ import dataclasses
 import itertools
 import time
 from collections.abc import Mapping, Sequence
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
 from cfedge.bundle.manifest import Task
 from cfedge.lookup import Evidence, TaskMatch, decide
-from cfedge.lookup.finder import Finder
-from cfedge.lookup.shares import shares
 from cfedge.meanings import Meanings
 from cfedge.runtime.backbone import Encoded
-from cfedge.runtime.choices import Choice, Choices
 from cfedge.runtime.encoder import Encoder
 from cfedge.runtime.false_reject import Limits
 from cfedge.runtime.heads import Heads
@@ -37,6 +34,9 @@ from cfedge.runtime.prediction import (
     softmax,
 )
 from cfedge.runtime.wanted import Wanted
+
+if TYPE_CHECKING:
+    from cfedge.lookup.finder import Finder
 
 __all__ = ["Answering"]
 
@@ -173,6 +173,9 @@ class Answering(NamedTuple):
         self, row: int, answer: Prediction, match: TaskMatch, asking: _Asking
     ) -> Prediction:
         """An answer with what is wanted beside it; what it says stays as it is."""
+        from cfedge.lookup.shares import shares  # which ordinary answers do without
+        from cfedge.runtime.choices import Choice, Choices
+
         encoded, judge, heads, evidence, wanted = asking
 
         def ask(place: int) -> list[float]:

@@ -11,9 +11,8 @@ import contextlib
 import json
 import sys
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import cfedge.errors
 from cfedge.bundle.manifest import Manifest
@@ -22,8 +21,7 @@ from cfedge.errors import CfedgeError, IncompatibleError, MachineError
 __all__ = ["LIMITS", "Limits", "MARK", "answer_parent", "ask_child", "limit_process"]
 
 
-@dataclass(frozen=True)
-class Limits:
+class Limits(NamedTuple):
     """What a child may take. An honest one takes a small part of it: some 3 s and 200 MB for MiniLM
     with ten tasks (x86-64).
     """

@@ -15,11 +15,10 @@ from __future__ import annotations
 import time
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from cfedge.bundle.files import Bundle
 from cfedge.inputs.modality import Input, Modality
-from cfedge.lookup.finder import Finder
 from cfedge.runtime import opening, pickling
 from cfedge.runtime.adapters import Adapters
 from cfedge.runtime.false_reject import FalseReject, Limits
@@ -27,7 +26,11 @@ from cfedge.runtime.opened_bundle import OpenedBundle
 from cfedge.runtime.prediction import Prediction
 from cfedge.runtime.task_files import shared_files
 from cfedge.runtime.wanted import wanted
-from cfedge.store import Store
+from cfedge.store import is_store
+
+if TYPE_CHECKING:
+    from cfedge.lookup.finder import Finder
+    from cfedge.store import Store
 
 __all__ = ["Engine"]
 
@@ -137,7 +140,9 @@ class Engine:
             No child could be started.
         """
         path = Path(path)
-        if Store.exists(path):
+        if is_store(path):
+            from cfedge.store import Store
+
             return cls._of_store(Store(path), threads, adapter_bytes, false_reject)
         bundle = opening.of_folder(path, threads=threads, keep_adapters=adapter_bytes is None)
         engine = cls(
@@ -178,7 +183,9 @@ class Engine:
         false_reject: FalseReject,
         before: Engine | None = None,
     ) -> Engine:
-        with opening.of_store(
+        from cfedge.runtime.opening_store import of_store
+
+        with of_store(
             store,
             threads=threads,
             keep_adapters=adapter_bytes is None,

@@ -6,16 +6,19 @@ Where the trunk leaves it open the frozen tail is asked, once a row, whatever el
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from cfedge.bundle.manifest import Task
 from cfedge.lookup.familiarity import Terms
-from cfedge.lookup.finder import Finder
 from cfedge.lookup.ood import accepted_score, tail_score, trunk_score
 from cfedge.runtime.backbone import Encoded
 from cfedge.runtime.encoder import Encoder
+
+if TYPE_CHECKING:
+    from cfedge.lookup.finder import Finder
 
 __all__ = ["Judge"]
 

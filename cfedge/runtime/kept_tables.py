@@ -43,8 +43,13 @@ class KeptTables:
     """
 
     def __init__(self, manifest: Manifest) -> None:
-        self._manifest = manifest
-        tasks = manifest.tasks
+        cpu = this_cpu()
+        self._decisive = {
+            "cfedge": __version__, "bundle": manifest.digest,
+            "cpu": [cpu.machine, cpu.name, *cpu.flags], "numpy": np.__version__,
+        }  # fmt: skip
+        backbone, tasks = manifest.backbone, manifest.tasks
+        self._widths = {"trunk": backbone.views[0], "tail": backbone.width}
         self._counts = len(tasks), sum(len(task.classes) for task in tasks)
 
     def __call__(self, part: str, kind: type[_Kept], make: Callable[[], _Kept]) -> _Kept:
@@ -60,12 +65,7 @@ class KeptTables:
         return found
 
     def _name(self, part: str, kind: type[_Kept]) -> str:
-        cpu = this_cpu()
-        decisive = {
-            "cfedge": __version__, "bundle": self._manifest.digest,
-            "part": part, "kind": kind.__name__,
-            "cpu": [cpu.machine, cpu.name, *cpu.flags], "numpy": np.__version__,
-        }  # fmt: skip
+        decisive = {**self._decisive, "part": part, "kind": kind.__name__}
         return hashlib.sha256(canonical_json(decisive)).hexdigest()
 
     def _read(self, data: bytes | None, part: str, kind: type[_Kept]) -> _Kept | None:
@@ -78,7 +78,6 @@ class KeptTables:
             found = kind.from_arrays(view_arrays(content, "kept tables"), "kept tables")
         except IncompatibleError:
             return None
-        backbone = self._manifest.backbone
         *counts, width = found.extent
-        fits = width == (backbone.views[0] if part == "trunk" else backbone.width)
-        return found if fits and tuple(counts) in ((), self._counts) else None
+        fits = width == self._widths[part] and tuple(counts) in ((), self._counts)
+        return found if fits else None

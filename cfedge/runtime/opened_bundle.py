@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,7 +24,6 @@ from cfedge.bundle.objects import Objects
 from cfedge.errors import IncompatibleError, TaskError, UsageError
 from cfedge.inputs.modality import Input
 from cfedge.lookup import Background, decide
-from cfedge.lookup.finder import Finder
 from cfedge.lookup.rules import RULES
 from cfedge.meanings import Meanings
 from cfedge.runtime import fork
@@ -38,6 +38,9 @@ from cfedge.runtime.kept_tables import KeptTables
 from cfedge.runtime.prediction import Prediction
 from cfedge.runtime.table import Int8Table
 from cfedge.runtime.task_files import OpenedTask, Signatures, has_same_files
+
+if TYPE_CHECKING:
+    from cfedge.lookup.finder import Finder
 
 __all__ = ["OpenedBundle"]
 

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from math import exp, isfinite
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from cfedge.bundle.manifest import Task
 from cfedge.errors import InputError
 from cfedge.lookup import TaskMatch
 from cfedge.meanings import Meanings
-from cfedge.runtime.choices import Choice
+
+if TYPE_CHECKING:
+    from cfedge.runtime.choices import Choice
 
 __all__ = ["Head", "Prediction", "Strangeness", "predicted", "softmax"]
 

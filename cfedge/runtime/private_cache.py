@@ -44,8 +44,9 @@ class PrivateCache:
         except OSError:
             return None
         with contextlib.suppress(OSError), os.fdopen(handle, "rb") as file:
-            if _is_private(os.fstat(file.fileno()), stat.S_IFREG):
-                data = file.read(most_bytes + 1)
+            found = os.fstat(file.fileno())
+            if _is_private(found, stat.S_IFREG):
+                data = file.read(min(found.st_size, most_bytes) + 1)
                 return data if len(data) <= most_bytes else None
         return None
 

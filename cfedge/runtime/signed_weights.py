@@ -15,7 +15,6 @@ from operator import itemgetter
 
 import numpy as np
 
-from cfedge.bundle.graph_reader import read_graph
 from cfedge.device.cpu import VNNI, X86
 from cfedge.device.fingerprint import this_cpu
 
@@ -54,6 +53,8 @@ def _is_faster() -> bool:
 
 def _turned(model: bytes, what: str) -> bytes:
     """The same graph with signed weights, wherever nothing but products takes them."""
+    from cfedge.bundle.graph_reader import read_graph  # which other processors do without
+
     graph = read_graph(model, what)
     places: Counter[str] = Counter()
     pairs = []

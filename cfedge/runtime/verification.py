@@ -10,10 +10,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from cfedge.bundle.manifest import Manifest
-from cfedge.runtime.child import Limits, ask_child
 from cfedge.runtime.verified import is_verified, note_verified
+
+if TYPE_CHECKING:
+    from cfedge.runtime.child import Limits
 
 __all__ = ["verify", "verify_once"]
 
@@ -64,6 +67,8 @@ def verify(
     MachineError
         No child could be started.
     """
+    from cfedge.runtime.child import ask_child  # which most openings do without
+
     asked = {
         "digest": manifest.digest,
         "threads": threads,

@@ -16,6 +16,7 @@ from cfedge.errors import DamagedError, SchemaError, StorageError, TamperedError
 from cfedge.storage import write_file
 from cfedge.store.boot_attempts import MAX_STARTS
 from cfedge.store.generations import Generations
+from cfedge.store.place import FACTS, check_there, is_store
 from cfedge.store.records import FOLDERS, Facts, Pointer, make_folders, record_of
 
 __all__ = ["Store", "bundle_at"]
@@ -43,7 +44,7 @@ class Store(Generations):
         super().__init__(folder)
         if not Store.exists(folder) and (found := _instead(folder)):
             raise DamagedError(f"{folder}: expected a store, found {found}")
-        facts = record_of(folder / "store.json", Facts)
+        facts = record_of(folder / FACTS, Facts)
         if facts.schema != SCHEMA:
             raise SchemaError(
                 f"{folder}: expected a store of schema {SCHEMA}, found {facts.schema}; install a"
@@ -54,10 +55,7 @@ class Store(Generations):
     @staticmethod
     def exists(folder: Path) -> bool:
         """Whether there is a store in `folder`."""
-        try:
-            return (folder / "store.json").is_file()
-        except OSError:
-            return False
+        return is_store(folder)
 
     @classmethod
     def create(cls, folder: Path, channel: str) -> Store:
@@ -85,7 +83,7 @@ class Store(Generations):
         check_channel(channel)
         make_folders(folder)
         write_file(
-            folder / "store.json",
+            folder / FACTS,
             canonical_json(asdict(Facts(channel, secrets.token_hex(16), SCHEMA))),
         )
         return cls(folder)
@@ -185,20 +183,6 @@ def _instead(folder: Path) -> str | None:
     if not any((folder / name).exists() for name in FOLDERS):
         return "a folder that is none; a store is what cfedge sync writes"
     return None
-
-
-def check_there(folder: Path, kinds: str = "a bundle or a store") -> None:
-    """Refuse a name that nothing has, where a folder of several kinds may stand.
-
-    Raises
-    ------
-    DamagedError
-        Naming the kinds.
-    """
-    if not os.path.lexists(folder):
-        raise DamagedError(
-            f"{folder}: expected {kinds}, found nothing of that name; check the path"
-        )
 
 
 def bundle_at(folder: Path) -> Bundle:

@@ -111,6 +111,8 @@ def test_a_bundle_is_read_as_it_was_written(bundle: Path) -> None:
     found = read(bundle)
     assert found == SMALL
     assert found[found.manifest.backbone.tail] == b"tail of version 1" * 2
+    assert read(bundle, known=found.manifest).manifest is found.manifest
+    assert read(bundle, known=small("2").manifest).manifest == SMALL.manifest
     assert tree(bundle) == {
         "manifest.json": serialize(SMALL.manifest),
         "objects": None,

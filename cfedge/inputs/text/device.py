@@ -18,11 +18,9 @@ from cfedge.errors import IncompatibleError, InputError, UsageError
 from cfedge.inputs.modality import Legibility, Prepared, Tensor
 from cfedge.inputs.several import described, json_kind, listed
 from cfedge.inputs.text.beginning import encoded
-from cfedge.inputs.text.naming import suggested
 from cfedge.inputs.text.package import not_stopped, open_tokenizer, versions
 from cfedge.inputs.text.spec import Text
 from cfedge.inputs.text.stored import StoredTexts
-from cfedge.inputs.text.tokenizer_parts import check_tokenizer
 from cfedge.inputs.text.wordpiece import PLAIN, read_wordpiece
 
 if TYPE_CHECKING:
@@ -78,6 +76,8 @@ class TextInputs(StoredTexts):
     def __init__(self, tokenizer: bytes, max_tokens: int, *, verified: bool = False) -> None:
         self._bytes, self._max_tokens = tokenizer, max_tokens
         if not verified:
+            from cfedge.inputs.text.tokenizer_parts import check_tokenizer
+
             check_tokenizer(tokenizer, max_tokens)
         words = read_wordpiece(tokenizer)
         #: Of texts that are tokenized word by word: so short that nothing is truncated and no word
@@ -211,6 +211,8 @@ class TextInputs(StoredTexts):
 
     def shared(self, group: Sequence[str], others: Sequence[str]) -> str:
         """Return the words that a group's texts share and the others have not."""
+        from cfedge.inputs.text.naming import suggested
+
         return suggested(group, others)
 
     def picture(self, text: str) -> None:

@@ -12,16 +12,14 @@ from __future__ import annotations
 import base64
 import json
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from cfedge.errors import IncompatibleError
 
 __all__ = ["LIMITS", "Limits", "check_tokenizer"]
 
 
-@dataclass(frozen=True)
-class Limits:
+class Limits(NamedTuple):
     """Bounds on the parts; above all tokenizers of encoders that are in use."""
 
     parts: int = 64

@@ -27,7 +27,7 @@ __all__ = ["BehindTail", "TailSignature"]
 _PREFIX = "tail."
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False, repr=False)
 class TailSignature:
     """What one task leaves: cluster statistics behind the frozen tail, one cluster a class."""
 

@@ -11,17 +11,19 @@ Letters: C classes of one task.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from cfedge.lookup.background import Background
 from cfedge.lookup.cluster_table import RoughTable
-from cfedge.lookup.finder import Finder
 from cfedge.lookup.kept import KeepPart
 from cfedge.lookup.signature import ClusterStatistics, TaskSignature
 from cfedge.margins import Margins
+
+if TYPE_CHECKING:
+    from cfedge.lookup.finder import Finder
 
 __all__ = ["Arrays", "LookupRule", "Signature"]
 
