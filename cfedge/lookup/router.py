@@ -36,6 +36,7 @@ from cfedge.lookup.kept import Keep, KeepPart
 from cfedge.lookup.lookup import Lookup
 from cfedge.lookup.match import TaskMatch, TaskMatches
 from cfedge.lookup.parts import Parts, Signatures
+from cfedge.lookup.scored import distances_of
 from cfedge.lookup.signature import ClusterStatistics, Features
 from cfedge.lookup.whitened import Whitened
 from cfedge.margins import Margins
@@ -67,8 +68,7 @@ class Router:
     background
         What inputs of no task look like; None: the tasks are their own background.
     keep
-        Gives what was computed of the trunk's or the tail's statistics and kept, or has it
-        computed; None: computed each time.
+        Gives what was computed of a part's statistics before, or has it computed; None: anew.
 
     Attributes
     ----------
@@ -156,7 +156,6 @@ class Router:
         return Lookup(self._of(part), table=table, keep=self._keeping(part, Fitted))
 
     def _keeping(self, part: str, kind: type[_Kept]) -> Keep[_Kept] | None:
-        """What keeps one kind of a part's tables; None: nothing does."""
         return None if self._keep is None else partial(self._keep, part, kind)
 
     def _of(self, part: str) -> Mapping[str, ClusterStatistics]:
@@ -198,7 +197,7 @@ class Router:
         kept, best = self.first.best_clusters(scored, CANDIDATES, first.runner_up)
         owners: list[int] = self.first.task_of[kept].tolist()
         classes = self.near.scores(evidence.trunk[: self._width], kept, evidence.position)
-        distances = _nearest(scored.square, best, owners)
+        distances = distances_of(scored.square, best, owners)
         scores = task_evidence(classes.tolist(), owners, temperature(self._width))
         return evidence._replace(stages=2, closer=Closer(kept, owners, classes, scores, distances))
 
@@ -249,12 +248,3 @@ class Router:
             needed = self.needs_tail(evidence)
             matches.append(decide(self.deepen(evidence, tail) if needed else evidence))
         return TaskMatches.stacked(matches)
-
-
-def _nearest(square: float, scores: Floats, owners: list[int]) -> dict[int, float]:
-    """By task, the distance to the nearest of its clusters among those of these scores."""
-    best: dict[int, float] = {}
-    for task, score in zip(owners, scores.tolist(), strict=True):
-        if task not in best or score > best[task]:
-            best[task] = score
-    return {task: square - 2 * score for task, score in best.items()}

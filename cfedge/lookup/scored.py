@@ -11,7 +11,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["Scored", "best_outside", "largest"]
+__all__ = ["Scored", "best_outside", "distances_of", "largest"]
 
 Floats = NDArray[np.float32]
 
@@ -56,3 +56,12 @@ def largest(scores: Floats, count: int) -> NDArray[np.intp]:
     least = np.partition(scores, -count)[-count]
     above = np.flatnonzero(scores > least)
     return np.sort(np.concatenate([above, np.flatnonzero(scores == least)[: count - len(above)]]))
+
+
+def distances_of(square: float, scores: Floats, owners: list[int]) -> dict[int, float]:
+    """Return, by task, the distance to the nearest of its clusters among those of these scores."""
+    best: dict[int, float] = {}
+    for task, score in zip(owners, scores.tolist(), strict=True):
+        if task not in best or score > best[task]:
+            best[task] = score
+    return {task: square - 2 * score for task, score in best.items()}
