@@ -27,6 +27,7 @@ from cfedge.runtime.false_reject import Limits
 from cfedge.runtime.heads import Heads
 from cfedge.runtime.judging import Judge
 from cfedge.runtime.prediction import (
+    Choice,
     Head,
     Prediction,
     Strangeness,
@@ -174,7 +175,7 @@ class Answering(NamedTuple):
     ) -> Prediction:
         """An answer with what is wanted beside it; what it says stays as it is."""
         from cfedge.lookup.shares import shares  # which ordinary answers do without
-        from cfedge.runtime.choices import Choice, Choices
+        from cfedge.runtime.choices import Choices
 
         encoded, judge, heads, evidence, wanted = asking
 

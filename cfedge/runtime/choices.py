@@ -12,30 +12,17 @@ Letters: T tasks.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from cfedge.bundle.manifest import Task
 from cfedge.meanings import Meanings
+from cfedge.runtime.prediction import Choice
 
-__all__ = ["Choice", "Choices"]
+__all__ = ["Choices"]
 
 _Meaning = tuple[str | None, str]
-
-
-@dataclass(frozen=True, slots=True)
-class Choice:
-    """A pair of task and label, and the probability that it is right, in [0, 1]."""
-
-    task: str
-    label: str
-    probability: float
-
-    def as_dict(self) -> dict[str, object]:
-        """Return the fields as JSON types."""
-        return {"task": self.task, "label": self.label, "probability": self.probability}
 
 
 class Choices:

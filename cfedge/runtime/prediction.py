@@ -4,20 +4,30 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from math import exp, isfinite
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 from cfedge.bundle.manifest import Task
 from cfedge.errors import InputError
 from cfedge.lookup import TaskMatch
 from cfedge.meanings import Meanings
 
-if TYPE_CHECKING:
-    from cfedge.runtime.choices import Choice
-
-__all__ = ["Head", "Prediction", "Strangeness", "predicted", "softmax"]
+__all__ = ["Choice", "Head", "Prediction", "Strangeness", "predicted", "softmax"]
 
 #: Fields that are there where they were asked for.
 _ASKED = ("top", "coverage", "label_set")
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """A pair of task and label, and the probability that it is right, in [0, 1]."""
+
+    task: str
+    label: str
+    probability: float
+
+    def as_dict(self) -> dict[str, object]:
+        """Return the fields as JSON types."""
+        return {"task": self.task, "label": self.label, "probability": self.probability}
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,8 +10,7 @@ from typing import Any, TypeAlias, get_args, get_type_hints
 
 from cfedge.calibration import COVERAGES
 from cfedge.inputs.modality import Modality
-from cfedge.runtime.choices import Choice
-from cfedge.runtime.prediction import Prediction
+from cfedge.runtime.prediction import Choice, Prediction
 from cfedge.serve.limits import Limits
 from cfedge.serve.multipart import MULTIPART
 from cfedge.serve.sessions import NAME, SESSION, SESSION_HEADERS

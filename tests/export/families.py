@@ -139,7 +139,7 @@ def _maps_pooled(folder: Path, feeds: Feeds) -> np.ndarray:
         x = layer(x, f"{name}._project_conv", f"{name}._bn2", 1, clip=False)
         x = x + source if step == 1 and x.shape == source.shape and block else x
         if block in (14, 15):
-            views += [x.mean(dim=(2, 3)), x.amax(dim=(2, 3))]
+            views = [x.mean(dim=(2, 3)), x.amax(dim=(2, 3)), *views]  # the deepest first
     return np.concatenate([functional.normalize(view).numpy() for view in views], axis=1)
 
 

@@ -11,7 +11,8 @@ from cfedge.bundle.fileref import FileRef
 from cfedge.bundle.manifest import Certificate, Task
 from cfedge.calibration import NOTHING_UNKNOWN
 from cfedge.meanings import Meanings
-from cfedge.runtime.choices import Choice, Choices
+from cfedge.runtime.choices import Choices
+from cfedge.runtime.prediction import Choice
 
 REF = FileRef("a" * 64, 5)
 CERTIFICATE = Certificate(12, 1, 0.39, 0.05, 2, None, 0, 2, 0.49)

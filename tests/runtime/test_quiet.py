@@ -1,5 +1,5 @@
-"""The device half reaches for no network and writes nothing but its note in the cache: watched by
-the kernel, native code included.
+"""The device half reaches for no network and writes nothing but its note and its tables in the
+cache: watched by the kernel, native code included.
 """
 
 from __future__ import annotations
@@ -116,7 +116,7 @@ def test_opening_and_answering_reaches_for_no_network_and_changes_no_file(
     assert tree(home) == {"tmp": None}
 
 
-def test_the_first_opening_writes_its_note_and_nothing_else(
+def test_the_first_opening_writes_its_note_and_its_tables_and_nothing_else(
     tiny_bundle: Path, home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delenv("CFEDGE_CACHE")
@@ -124,14 +124,11 @@ def test_the_first_opening_writes_its_note_and_nothing_else(
     done = run(ANSWER, tiny_bundle, changes=False)
     assert (done.returncode, done.stdout.split()[1:]) == (0, ["True"]), done.stderr
     assert tree(tiny_bundle) == before
-    (note,) = (home / ".cache" / "cfedge" / "verified").iterdir()
-    assert set(tree(home)) == {
-        "tmp",
-        ".cache",
-        ".cache/cfedge",
-        ".cache/cfedge/verified",
-        f".cache/cfedge/verified/{note.name}",
-    }
+    cache = home / ".cache" / "cfedge"
+    (note,), tables = (cache / "verified").iterdir(), tuple((cache / "tables").iterdir())
+    assert len(tables) == 6  # three of each part of the encoder
+    made = (cache.parent, cache, note.parent, note, cache / "tables", *tables)
+    assert set(tree(home)) == {"tmp", *(str(path.relative_to(home)) for path in made)}
 
 
 SYNC = """
@@ -165,7 +162,7 @@ def test_a_sync_from_a_folder_sends_nothing_and_writes_to_the_store_alone(
 
 
 @pytest.mark.parametrize(
-    "entry", ["cfedge.runtime.session", "cfedge.runtime.engine", "cfedge.runtime.verification"]
+    "entry", ["cfedge.runtime.session", "cfedge.runtime.engine", "cfedge.runtime.verify_here"]
 )
 def test_telemetry_is_off_before_onnx_runtime_is_imported(entry: str, home: Path) -> None:
     code = f"""
