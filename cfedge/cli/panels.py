@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import click
 from typer.core import TyperCommand, TyperGroup
 
 from cfedge.cli.streams import guarded
 from cfedge.kinds import DEFAULT_KIND
+
+if TYPE_CHECKING:
+    import click  # newer typers bring their own, and do without this package
 
 __all__ = ["FIRST_STEPS", "PANELS", "Panels", "SectionedCommand"]
 
