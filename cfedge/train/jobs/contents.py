@@ -95,9 +95,11 @@ class Contents:
     def _make_room(self, kept: set[str]) -> None:
         """Delete the oldest beyond `MOST_BYTES`."""
         assert self.folder is not None
-        found = [
-            (path.stat().st_mtime, path.stat().st_size, path) for path in self.folder.iterdir()
-        ]
+        found = []
+        for path in self.folder.iterdir():
+            with contextlib.suppress(FileNotFoundError):  # of another process, renamed meanwhile
+                known = path.stat()
+                found.append((known.st_mtime, known.st_size, path))
         left = sum(size for _, size, _ in found)
         for _, size, path in sorted(found):
             if left <= MOST_BYTES:

@@ -80,14 +80,19 @@ def test_any_executor_will_do_and_contents_are_fetched_once(
         sent.append(len(answer["missing"]))
         return answer
 
-    assert learned(tiny_workspace, Odd(counted), "one", "two", "three").failed == {}
+    assert kept.folder is not None
+    kept.folder.mkdir()
+    # as another worker's file that is listed and then renamed
+    (kept.folder / "gone").symlink_to("nowhere")
+    outcome = learned(tiny_workspace, Odd(counted), "one", "two", "three")
+    assert (outcome.failed, kept.trouble) == ({}, "")
+    (kept.folder / "gone").unlink()
     # two are out at once; both lacked the backbone, and nobody did after that
     assert [bool(count) for count in sent].count(True) <= 4
     assert sent[-1] == 0
     assert WorkspaceFolder(tiny_workspace).tasks == ("animals", "colors", "one", "three", "two")
     with ThreadPoolExecutor(3) as threads:
         assert learned(tiny_workspace, threads, "four").failed == {}
-    assert kept.folder is not None
     held = b"".join(path.read_bytes() for path in kept.folder.iterdir())
     assert len(list(kept.folder.iterdir())) >= 3
     for text, _ in make_texts("food", 8, 0):
