@@ -47,6 +47,8 @@ _MARKS: tuple[tuple[int, bytes, Known], ...] = (
     (0, b"{\\rtf", Known("an RTF document")),
     (0, b"SQLite format 3", Known("a database")),
     (0, b"\x93NUMPY", Known("a NumPy array (.npy)")),
+    (0, b"\0\0\x08\1", Known("arrays in MNIST's own format (IDX)")),
+    (0, b"\0\0\x08\3", Known("arrays in MNIST's own format (IDX)")),
     (0, b"\x89HDF", Known("an HDF5 file")),
     (0, b"MATLAB 5.0", Known("a MATLAB file")),
     (0, b"ID3\3", Known("a sound file")),

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
+import errno
 import os
 import sys
 from collections.abc import Iterator
@@ -30,6 +31,8 @@ __all__ = [
 ]
 
 _TEMPORARY = ".cfedge-tmp-"
+#: What no room would help against.
+_FORBIDDEN = (errno.EACCES, errno.EPERM, errno.EROFS)
 
 
 def write_file(path: Path, data: bytes, *, mode: int = 0o644, durable: bool = True) -> None:
@@ -224,6 +227,11 @@ def _refused(path: Path, size_bytes: int | None, error: OSError) -> StorageError
     import shutil
 
     wanted = f"write {size_bytes} bytes to {path}" if size_bytes is not None else f"write {path}"
+    if error.errno in _FORBIDDEN:
+        return StorageError(
+            f"could not {wanted}: {error.strerror}; nothing was changed: get the right to write there,"
+            " or choose another place"
+        )
     try:
         free = f"{shutil.disk_usage(path.parent).free} bytes are free"
     except OSError:

@@ -247,6 +247,8 @@ def check_refused(
         assert str(root) in message
         assert isinstance(disk.error, int)
         assert os.strerror(disk.error) in message
+        forbidden = disk.error in (errno.EACCES, errno.EPERM, errno.EROFS)
+        assert ("get the right to write there" in message) == forbidden
     else:
         assert tree(root) == new
     assert disk.refused
@@ -301,7 +303,7 @@ def test_a_refused_call_is_told_in_the_systems_words_whatever_the_number(
     (tmp_path / "folder" / "old").mkdir(parents=True)
     new = {"folder": None, "folder/inner": None, "folder/inner/one": b"new", "file": b"new"}
 
-    # storage.py never branches on the number: the other tests refuse with the first one alone.
+    # storage.py branches on the number for its advice alone: the other tests refuse with the first.
     def change() -> None:
         write_file(tmp_path / "file", b"new")
         filled(tmp_path / "folder", replace=True)

@@ -22,11 +22,11 @@ from cfedge.cli.answering import (
     opened_keeper,
 )
 from cfedge.cli.blas import one_blas_thread
-from cfedge.cli.lines import Item, argument_items, line_items
+from cfedge.cli.lines import Item, argument_items, file_step, line_items, names_columns
 from cfedge.cli.show import say
 from cfedge.cli.shown_answer import show_answer, show_refusal
 from cfedge.cli.streams import standard_input
-from cfedge.errors import InputError
+from cfedge.errors import InputError, UsageError
 from cfedge.kinds import DEFAULT_KIND, KINDS
 
 if TYPE_CHECKING:
@@ -161,9 +161,15 @@ def predict(
     )  # fmt: skip
     keeper = opened_keeper(keep, keep_size, answers.engine)
     answers.seen = keeper.see if keeper else None
-    _tell_of_files(inputs or (), answers.modality.noun, bundle)
-    piped = not inputs or inputs == ["-"]
-    items = line_items(_asked(), plain=plain) if piped else argument_items(inputs or ())
+    _tell_of_files(inputs or [], answers.modality.noun, bundle)
+    inputs = inputs or ["-"]
+    piped = inputs == ["-"]
+    if not piped and "-" in inputs:
+        raise UsageError(
+            "-: expected it alone, for lines of standard input, found other inputs beside it; leave"
+            " it or them out"
+        )
+    items = line_items(_asked(), plain=plain) if piped else argument_items(inputs)
     refused = _answer_all(answers, items, stop=not piped, json=json)
     answers.save()
     if keeper:
@@ -185,6 +191,8 @@ def _answer_all(answers: Answers, items: Iterable[Item], *, stop: bool, json: bo
                 file = answers.modality.name(value) if isinstance(value, os.PathLike) else ""
                 answer, alarms = answers(value)
                 show_answer(answers.modality.name(value), answer, json=json)
+                if not stop and item.number == 1 and isinstance(value, str):
+                    _tell_of_columns(value, answers.modality.noun)
                 for alarm in alarms:
                     say(f"cfedge: {alarm}", error=True)
         except InputError as error:
@@ -195,6 +203,15 @@ def _answer_all(answers: Answers, items: Iterable[Item], *, stop: bool, json: bo
             refused += 1
             show_refusal(said, item.number, json=json)
     return refused
+
+
+def _tell_of_columns(line: str, noun: str) -> None:
+    if names_columns(line, noun):
+        say(
+            "note: line 1 names columns, as a table does; each line is answered as it stands, with all"
+            f" of its columns. Give the {noun}s alone, one a line",
+            error=True,
+        )
 
 
 def _asked() -> BinaryIO:
@@ -215,7 +232,7 @@ def _tell_of_files(words: Sequence[str], kind: str, bundle: Path) -> None:
         suffix = os.path.splitext(word)[1].lower()  # noqa: PTH122
         other = next((kind for kind in KINDS if suffix in reader(kind).suffixes), None)
         step = (
-            f"To answer its lines: cfedge predict {bundle} < {word}"
+            file_step(word, bundle, kind)
             if other is None
             else f"This bundle answers inputs of the kind {kind}: ask one of the kind {other}"
         )

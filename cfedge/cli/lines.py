@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Iterable, Iterator
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, NamedTuple
 
 from cfedge.cli.streams import lines
@@ -13,7 +15,7 @@ from cfedge.errors import InputError, UsageError
 if TYPE_CHECKING:
     from cfedge.inputs.modality import Input, Modality
 
-__all__ = ["Item", "argument_items", "line_items"]
+__all__ = ["Item", "argument_items", "file_step", "line_items", "names_columns"]
 
 
 class Item(NamedTuple):
@@ -47,6 +49,33 @@ def line_items(stream: BinaryIO, *, plain: bool = False) -> Iterator[Item]:
         yield Item(number, where, partial(_inputs, line=content, where=where, plain=plain))
 
 
+def names_columns(line: str, noun: str) -> bool:
+    """Whether a line is the header of a table with a column that is called `noun`, and others."""
+    if noun not in line.casefold():
+        return False
+    from cfedge.doors.columns import same
+
+    cells = re.split(r"[,;\t|]", line)
+    return len(cells) > 1 and noun in map(same, cells)
+
+
+def file_step(path: str, bundle: Path, noun: str) -> str:
+    """Say how the inputs in a file are answered, whose name was given as one."""
+    from cfedge.first_bytes import FIRST_BYTES, known
+    from cfedge.plain_files import read_plain
+
+    try:
+        start = read_plain(Path(path), FIRST_BYTES)
+    except OSError:
+        start = b""
+    first = start.decode("utf-8", "replace").partition("\n")[0]
+    found = known(start)
+    if found is not None or names_columns(first, noun):
+        what = "a table" if found is None else found.what
+        return f"It is {what}: write its {noun}s alone, one a line, and give them as standard input"
+    return f"To answer its lines: cfedge predict {bundle} < {path}"
+
+
 def _words(modality: Modality, word: str, where: str) -> list[Input]:
     return modality.words(word, where)
 
@@ -59,6 +88,11 @@ def _inputs(modality: Modality, line: bytes, where: str, *, plain: bool) -> list
             f"{where}: expected UTF-8, found byte 0x{line[error.start]:02x} at {error.start};"
             " save it as UTF-8"
         ) from error
+    if "\0" in content:
+        raise InputError(
+            f"{where}: expected letters in UTF-8, found NUL characters, as UTF-16 without a mark or a"
+            " file of no letters has; save it as UTF-8"
+        )
     if plain or not content.lstrip().startswith("{"):
         return modality.words(content, where)
     try:
@@ -70,7 +104,7 @@ def _inputs(modality: Modality, line: bytes, where: str, *, plain: bool) -> list
         ) from error
     noun = modality.noun
     if noun not in row:
-        raise InputError(f'{where}: expected {{"{noun}": ...}}, found no {noun}')
+        raise InputError(f'{where}: expected {{"{noun}": ...}}, found no {noun}; call it so')
     try:
         return [modality.parse(row[noun], where, local=True)]
     except UsageError as error:

@@ -14,10 +14,11 @@ from pathlib import Path
 from typing import NamedTuple, Protocol, cast
 
 from cfedge.doors import packed
-from cfedge.doors.disguises import disguised
+from cfedge.doors.archives import is_archive
+from cfedge.doors.disguises import disguised, step_of
 from cfedge.doors.reading import Reading, Record, Sheet, unreadable
 from cfedge.errors import DataError
-from cfedge.first_bytes import FIRST_BYTES
+from cfedge.first_bytes import FIRST_BYTES, known
 from cfedge.plain_files import open_plain
 
 __all__ = ["DOORS", "Door", "Reading", "Record", "Sheet", "sheet", "stem", "suffixes"]
@@ -45,7 +46,9 @@ DOORS: Mapping[str, Door] = {
 _ELSEWHERE = {
     ".xls": "save it as .xlsx",
     ".ods": "save it as .xlsx or CSV",
-    **dict.fromkeys((".gz", ".bz2", ".xz", ".zst", ".7z", ".rar", ".tar", ".tgz"), "unpack it"),
+    **dict.fromkeys((".feather", ".arrow", ".orc", ".h5", ".sav", ".dta"), "save it as Parquet"),
+    **dict.fromkeys((".db", ".sqlite", ".sqlite3"), "save the query's rows as CSV"),
+    **dict.fromkeys((".gz", ".bz2", ".xz", ".zst", ".7z", ".rar"), "unpack it"),
     ".npy": "write a CSV of paths and labels beside it, with one array in each file",
     ".npz": "save each array as a .npy file, and a CSV of their paths and labels",
     ".md": "convert it to Rasa's YAML, or to CSV",
@@ -63,9 +66,9 @@ def suffixes() -> tuple[str, ...]:
 
 def stem(path: Path) -> str | None:
     """Return what a table is called by its file, without the suffixes: ``one.csv``, ``one.csv.gz``;
-    None where no door takes a file of that name, or it is a ZIP file, which may be something else.
+    None where no door takes a file of that name, or it is an archive, which may be something else.
     """
-    if path.suffix.lower() == packed.GZIP:
+    if path.suffix.lower() in packed.PACKED:
         path = path.with_suffix("")
     return path.stem if path.suffix.lower() in suffixes() else None
 
@@ -76,8 +79,8 @@ def sheet(path: Path, reading: Reading) -> Sheet:
     Parameters
     ----------
     path
-        Its suffix, in upper or lower case, says which door it is; gzip may have packed it, or a ZIP
-        file hold nothing else.
+        Its suffix, in upper or lower case, says which door it is; gzip or bzip2 may have packed it,
+        or an archive hold it.
     reading
         What is asked of it; what was assumed is noted there.
 
@@ -89,27 +92,33 @@ def sheet(path: Path, reading: Reading) -> Sheet:
         What its door needs is not installed.
     """
     suffix = path.suffix.lower()
-    if suffix == packed.ZIP or (suffix == packed.GZIP and stem(path) is not None):
+    if is_archive(path) or (suffix in packed.PACKED and stem(path) is not None):
         return packed.sheet(path, reading, sheet, suffixes())
     if suffix in suffixes():
         _check_disguise(path, suffix)
     for door in DOORS.values():
         if suffix in door.suffixes:
             return cast(_Module, import_module(door.module)).sheet(path, reading)
-    csv = f"save it as CSV with the columns {' and '.join(reading.columns)}"
-    step = _ELSEWHERE.get(suffix, csv)
+    found = known(_first_bytes(path))
+    what = "" if found is None else f" ({found.what})"
+    step = _ELSEWHERE.get(suffix) or (None if found is None else step_of(found.what))
+    step = step or f"save it as CSV with the columns {' and '.join(reading.columns)}"
     raise DataError(
-        f"{path}: expected one of {', '.join(suffixes())}, found {path.suffix or 'no suffix'!r};"
+        f"{path}: expected one of {', '.join(suffixes())}, found {path.suffix or 'no suffix'!r}{what};"
         f" {step}"
     )
 
 
-def _check_disguise(path: Path, suffix: str) -> None:
+def _first_bytes(path: Path) -> bytes:
     try:
         with open_plain(path) as file:
-            begins = file.read(FIRST_BYTES)
+            return file.read(FIRST_BYTES)
     except OSError as error:
         raise unreadable(path, error) from error
+
+
+def _check_disguise(path: Path, suffix: str) -> None:
+    begins = _first_bytes(path)
     if not begins:
         raise DataError(f"{path}: expected rows, found an empty file; add a header and rows")
     found = disguised(begins, suffix)

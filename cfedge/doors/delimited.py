@@ -10,6 +10,7 @@ import csv
 import io
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Literal, Protocol
 
 from cfedge.counted import counted
 from cfedge.doors.columns import same
@@ -38,7 +39,11 @@ def sheet(path: Path, reading: Reading) -> Sheet:
         above = _skip_titles(path, file, reading)
         separator, spaced = _separator(path, file, reading)
         before = above or int(file.tell() > 0)  # the line sep=
-        lines = _Lines(path, file, separator, before, spaced=spaced)
+        quoting = _quoting(path, file, separator, reading)
+        reader = csv.reader(
+            file, delimiter=separator, quoting=quoting, strict=True, skipinitialspace=spaced
+        )
+        lines = _Lines(path, reader, separator, before)
         header = next(lines, (0, []))[1]
         if not header:
             raise DataError(
@@ -57,16 +62,21 @@ def has_columns(line: str, reading: Reading) -> bool:
     return any(_fit(line, separator, wanted)[0] == len(wanted) for separator in _NAMES)
 
 
+class _Reader(Protocol):
+    """What `csv.reader` returns."""
+
+    line_num: int
+
+    def __next__(self) -> list[str]: ...
+
+
 class _Lines(Iterator[tuple[int, list[str]]]):
     """The rows that are not empty, each with the number of its last line."""
 
-    def __init__(
-        self, path: Path, file: io.TextIOWrapper, separator: str, before: int, *, spaced: bool
-    ) -> None:
-        self.path, self.file, self.separator = path, file, separator
-        self.before = before
+    def __init__(self, path: Path, reader: _Reader, separator: str, before: int) -> None:
+        self.path, self.separator, self.before = path, separator, before
         self.empty: list[int] = []
-        self._reader = csv.reader(file, delimiter=separator, strict=True, skipinitialspace=spaced)
+        self._reader = reader
 
     @property
     def line(self) -> int:
@@ -183,6 +193,28 @@ def _separator(path: Path, file: io.TextIOWrapper, reading: Reading) -> tuple[st
     if best != usual:
         reading.note(f"{path.name} was read as separated by {_NAMES[best]}")
     return best, best != "\t" and f"{best} " in first
+
+
+def _quoting(path: Path, file: io.TextIOWrapper, separator: str, reading: Reading) -> Literal[0, 3]:
+    """Return how quotes are read. Where tabs separate, programs that write no quotes are usual: where
+    one does not go around a whole cell, none does. The file is then where it was.
+    """
+    if separator != "\t":
+        return csv.QUOTE_MINIMAL
+    start = file.tell()
+    try:
+        for _ in csv.reader(file, delimiter=separator, strict=True):
+            pass
+    except csv.Error as error:
+        if "field limit" in str(error) or "NUL" in str(error):
+            return csv.QUOTE_MINIMAL
+        reading.note(
+            f"quotes in {path.name} were read as they stand: some are not around a whole cell"
+        )
+        return csv.QUOTE_NONE
+    finally:
+        file.seek(start)
+    return csv.QUOTE_MINIMAL
 
 
 def _fit(header: str, separator: str, wanted: set[str]) -> tuple[int, int]:

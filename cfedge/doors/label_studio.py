@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from cfedge.doors.answers import answered
+from cfedge.kinds import DEFAULT_KIND, KINDS
 
 __all__ = ["NAME", "cells", "recognises"]
 
@@ -39,7 +40,8 @@ def cells(row: Mapping[str, Any], columns: tuple[str, ...]) -> dict[str, Any] | 
                     question = str(result.get("from_name", "label"))
                     answers.setdefault(question, []).extend(values)
     found = dict(row["data"])
-    words = [value for value in found.values() if isinstance(value, str)]
+    others = KINDS.keys() - {DEFAULT_KIND}  # under whose names such data are called
+    words = [one for name, one in found.items() if isinstance(one, str) and name not in others]
     if columns[0] not in found and len(words) == 1:
         found[columns[0]] = words[0]
     return {**({} if answers else {"label": None}), **found, **answered(answers)}

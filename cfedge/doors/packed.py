@@ -1,5 +1,5 @@
-"""One table that was packed: a ZIP file that holds a single one, as Kaggle gives it, or a file that
-gzip packed, ``.csv.gz``.
+"""One table that was packed: an archive that holds a single one, as Kaggle gives it, or one that is
+called as the one to learn from; or a file that gzip or bzip2 packed, ``.csv.gz``.
 
 It is unpacked into a folder of its own that is removed when the table was read, and read by its own
 door; errors and lines are told of the packed file.
@@ -7,6 +7,7 @@ door; errors and lines are told of the packed file.
 
 from __future__ import annotations
 
+import bz2
 import gzip
 import re
 import shutil
@@ -14,19 +15,27 @@ import tempfile
 import zlib
 from collections.abc import Callable, Iterator
 from pathlib import Path, PurePosixPath
-from typing import IO
+from typing import IO, Any, cast
 
-from cfedge.doors.archives import check_growth, opened_archive
+from cfedge.counted import counted
+from cfedge.doors.archives import check_growth, is_archive, opened_archive
 from cfedge.doors.columns import quoted
 from cfedge.doors.reading import Reading, Record, Sheet
 from cfedge.errors import DataError, MissingExtraError
 
-__all__ = ["GZIP", "ZIP", "sheet"]
+__all__ = ["PACKED", "sheet"]
 
-GZIP, ZIP = ".gz", ".zip"
+#: What opens a file that was packed alone, by its suffix.
+PACKED: dict[str, Callable[[Path], IO[bytes]]] = {
+    ".gz": cast(Any, gzip.GzipFile),
+    ".bz2": cast(Any, bz2.BZ2File),
+}
 _PIECE = 1 << 20
 #: Names that every system takes for a file.
 _PLAIN = re.compile(r"[\w][\w .()+-]{0,99}").fullmatch
+#: What the table to learn from is called, where there are others.
+_TO_LEARN = ("train", "training")
+_PACKER = {".gz": "gzip", ".bz2": "bzip2"}
 #: Files beside a table that are none.
 _NO_TABLES = ("readme", "license", "licence", "citation", "notice")
 
@@ -51,7 +60,7 @@ def sheet(path: Path, reading: Reading, door: _Door, suffixes: tuple[str, ...]) 
     place = tempfile.mkdtemp(prefix="cfedge-")
     done = False
     try:
-        unpack = _from_gzip if path.suffix.lower() == GZIP else _from_zip
+        unpack = _from_archive if is_archive(path) else _alone
         table = unpack(path, Path(place), suffixes, reading)
         try:
             opened = door(table, reading)
@@ -83,40 +92,47 @@ def _named(
     return type(error)(str(error).replace(str(table), str(path)))
 
 
-def _from_gzip(path: Path, place: Path, suffixes: tuple[str, ...], _reading: Reading) -> Path:
+def _alone(path: Path, place: Path, suffixes: tuple[str, ...], _reading: Reading) -> Path:
     table = place / _plain(path.stem, PurePosixPath(path.stem).suffix.lower())
     try:
-        with gzip.open(path) as packed:
+        with PACKED[path.suffix.lower()](path) as packed:
             _copy(packed, table, path)
     except (OSError, EOFError, zlib.error) as error:
         raise DataError(
-            f"{path}: expected a file that gzip packed, found: {error}; pack it again"
+            f"{path}: expected a file that {_PACKER[path.suffix.lower()]} packed, found: {error}; pack"
+            " it again"
         ) from error
     return table
 
 
-def _from_zip(path: Path, place: Path, suffixes: tuple[str, ...], reading: Reading) -> Path:
-    with opened_archive(path) as (archive, members):
-        tables = [
-            (inside, member)
-            for inside, member in members
-            if inside.suffix.lower() in suffixes and not inside.name.lower().startswith(_NO_TABLES)
-        ]
-        others = [pair for pair in tables if pair[0].suffix.lower() != ".txt"]
+def _from_archive(path: Path, place: Path, suffixes: tuple[str, ...], reading: Reading) -> Path:
+    with opened_archive(path) as members:
+        tables = [one for one in members if _is_table(one.path, suffixes)]
+        others = [one for one in tables if one.path.suffix.lower() != ".txt"]
         tables = others or tables  # a note beside a table
-        if len(tables) != 1:
-            found = quoted((str(inside)[:60] for inside, _ in tables or members), most=5)
+        called = [one for one in tables if one.path.stem.lower() in _TO_LEARN]
+        chosen = tables if len(tables) == 1 else called
+        if len(chosen) != 1:
+            found = quoted((str(one.path)[:60] for one in tables or members), most=5)
             step = "the table to learn from, or the folder" if tables else "a table of it"
             raise DataError(
                 f"{path}: expected one table ({', '.join(suffixes[:4])}, ...) or one folder a label,"
                 f" found {found}; unpack it, and give {step}"
             )
-        ((inside, member),) = tables
+        inside, opens = chosen[0]
         table = place / _plain(inside.name, inside.suffix.lower())
-        with archive.open(member) as packed:
+        with opens() as packed:
             _copy(packed, table, path)
-    reading.note(f"{str(inside)!r:.100} was read from {path.name}")
+    more = counted(len(tables) - 1, "other table")
+    rest = (
+        f", and not {more}: unpack it, and give the folder, to have all" if len(tables) > 1 else ""
+    )
+    reading.note(f"{str(inside)!r:.100} was read from {path.name}{rest}")
     return table
+
+
+def _is_table(inside: PurePosixPath, suffixes: tuple[str, ...]) -> bool:
+    return inside.suffix.lower() in suffixes and not inside.name.lower().startswith(_NO_TABLES)
 
 
 def _plain(name: str, suffix: str) -> str:
@@ -124,7 +140,7 @@ def _plain(name: str, suffix: str) -> str:
     return name if _PLAIN(name) else f"table{suffix}"
 
 
-def _copy(packed: IO[bytes] | gzip.GzipFile, table: Path, path: Path) -> None:
+def _copy(packed: IO[bytes], table: Path, path: Path) -> None:
     """Unpack, and refuse what becomes too large before it is."""
     size = 0
     with table.open("wb", buffering=0) as file:

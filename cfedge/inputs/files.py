@@ -13,6 +13,8 @@ from cfedge.errors import DataError
 
 __all__ = ["inside", "is_address"]
 
+#: A path of Windows that begins with a drive.
+_DRIVE = re.compile(r"[A-Za-z]:[\\/]").match
 #: https://..., gs://..., data:image/png;base64,...
 _ADDRESS = re.compile(r"[a-z][a-z0-9+.-]+:/[/\w]|data:", re.IGNORECASE).match
 
@@ -38,6 +40,8 @@ def inside(cell: object, folder: Path, noun: str, where: str) -> Path:
     if is_address(cell):
         local = cell.strip().lower().startswith("file:")
         step = "write the path alone" if local else "download it, and give the file"
+        if cell.strip().lower().startswith("data:"):
+            step = "save what it holds as a file, and write its path"
         raise DataError(
             f"{where}: expected the path of {noun}, found the address {cell!r:.80}; {step}"
         )
@@ -53,10 +57,12 @@ def inside(cell: object, folder: Path, noun: str, where: str) -> Path:
     if leaves:
         raise DataError(
             f"{where}: expected a path inside {folder}, found {cell!r:.80}, which leads out of it;"
-            " copy the file there"
+            " copy the file there, and write its path from there"
         )
     if not is_file:
         step = "write paths with /" if "\\" in cell else "correct the path or remove the row"
+        if _DRIVE(cell.strip()):
+            step = "write paths from the table's folder, with /"
         there = ""
         if alike := _alike(path):
             there, step = f" (but {alike!a:.80})", "write names as the files have them"

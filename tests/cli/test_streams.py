@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import io
 import json
 import os
@@ -107,6 +108,25 @@ def test_a_word_that_names_a_file_is_answered_and_told_of(
         f" lines: cfedge predict {tiny_bundle} < {named}"
     )
     assert len(done.stdout.splitlines()) == 2
+    # A table's lines are no texts: neither its name nor its lines are answered without a word.
+    table = b"id,text\n1,crimson\n"
+    steps = {
+        table: "It is a table: write its texts alone",
+        gzip.compress(table): "It is a gzip archive",
+    }
+    for content, step in steps.items():
+        named.write_bytes(content)
+        assert step in run("predict", tiny_bundle, named).stderr.decode()
+    piped = run("predict", tiny_bundle, given=table)
+    assert (piped.returncode, len(piped.stdout.splitlines())) == (0, 2)
+    assert piped.stderr.startswith(b"note: line 1 names columns, as a table does;")
+    assert run("predict", tiny_bundle, given=b"text\ncrimson, text me\n").stderr == b""
+    odd = run("predict", tiny_bundle, given="crimson".encode("utf-16-le"))
+    assert (odd.returncode, odd.stdout) == (10, b"")
+    assert b"line 1: expected letters in UTF-8, found NUL characters, as UTF-16" in odd.stderr
+    both = run("predict", tiny_bundle, "-", "crimson", given=table)
+    assert (both.returncode, both.stdout) == (2, b"")
+    assert both.stderr.startswith(b"cfedge: -: expected it alone, for lines of standard input")
 
 
 def test_a_picture_that_is_given_to_a_bundle_of_texts_is_told_of(

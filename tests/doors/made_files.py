@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import bz2
 import gzip
+import io
 import json
+import tarfile
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -150,6 +153,16 @@ def packed(text: str) -> Callable[[Path], None]:
     return lambda path: path.write_bytes(gzip.compress(text.encode(), mtime=0)) and None
 
 
+def tarred(path: Path) -> None:
+    """A tar archive of splits, as a competition packs them: the one to learn from is not the first."""
+    with tarfile.open(path, "w:gz") as archive:
+        for name in ("sample_submission", "test", "train"):
+            data = (table(",") if name == "train" else "id,text\n1,a\n").encode()
+            member = tarfile.TarInfo(f"./{name}.csv")
+            member.size = len(data)
+            archive.addfile(member, io.BytesIO(data))
+
+
 def zipped(**files: str) -> Callable[[Path], None]:
     """A ZIP file of these, as Windows and macOS pack: a dot stands for `_`, a folder for `__`."""
 
@@ -239,6 +252,8 @@ FILES: dict[str, Callable[[Path], None]] = {
     "book.xlsx": excel,
     "packed.csv.gz": packed(table(",")),
     "PACKED.JSONL.GZ": packed(json_lines(objects())),
+    "packed.csv.bz2": lambda path: path.write_bytes(bz2.compress(table(",").encode())) and None,
+    "competition.tar.gz": tarred,
     "one.zip": zipped(train_csv=table(","), readme_txt="heard in a building"),
     "deep.zip": zipped(a__train_tsv=table("\t")),
     "labels.zip": zipped(**{
@@ -270,6 +285,7 @@ TOLD = {
     "rasa.yml": "Rasa",
     "spacy.jsonl": "spaCy",
     "prodigy.jsonl": "1 row of prodigy.jsonl",
+    "competition.tar.gz": "'train.csv' was read from competition.tar.gz, and not 2 other tables",
     "one.zip": "'train.csv' was read from one.zip",
     "deep.zip": "'a/train.tsv' was read from deep.zip",
 }

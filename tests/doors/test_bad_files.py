@@ -6,6 +6,7 @@ import gzip
 import json
 import subprocess
 import sys
+import tarfile
 import zipfile
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -82,6 +83,21 @@ def packed_bomb(path: Path) -> None:
     with gzip.open(path, "wb") as file:
         for _ in range(160):
             file.write(bytes(1 << 20))
+
+
+def tar_bomb(size_bytes: int, form: bytes = tarfile.REGTYPE) -> Callable[[Path], None]:
+    """A tar archive of one file of zeros, or of another member, packed by gzip."""
+
+    def make(path: Path) -> None:
+        member = tarfile.TarInfo("x.csv")
+        member.size, member.type = size_bytes, form
+        with gzip.open(path, "wb") as file:
+            file.write(member.tobuf())
+            for _ in range(size_bytes >> 20):
+                file.write(bytes(1 << 20))
+            file.write(bytes(1024))
+
+    return make
 
 
 def archive(names: Sequence[str], size_bytes: int = 4) -> Callable[[Path], None]:
@@ -258,10 +274,26 @@ ATTACKS: dict[str, tuple[str, Callable[[Path], object], str]] = {
     ),
     "gzip of nothing that is known": ("x.gz", text_file("x"), "found '.gz'; unpack it"),
     "no archive of tables": ("x.zip", text_file("x"), "expected a ZIP file, found"),
+    "a bomb in a tar archive": ("x.tar.gz", tar_bomb(160 << 20), "expected at most 200 times its 16"),
+    "a header of a tar archive without end": (
+        "x.tgz",
+        tar_bomb(160 << 20, tarfile.XHDTYPE),
+        "expected a tar archive, found: a header without end; pack it again",
+    ),
+    "a tar archive cut short": (
+        "x.tar",
+        lambda path: tar_bomb(0)(path) or path.write_bytes(gzip.decompress(path.read_bytes())[:700]),
+        "expected ",
+    ),
+    "no tar archive": ("x.tar.bz2", text_file("text,label\na,x\n"), "expected a tar archive, found: "),
+    "a table of MNIST": (
+        "train-images.gz", text_file(gzip.compress(b"\0\0\x08\3")), "found '.gz' (a gzip archive); unpack it",
+    ),
+    "a pickle": ("x.pkl", text_file(b"\x80\x04K\x01."), "found '.pkl' (a pickle of Python or an older PyTorch file); none is opened"),
     "several tables": (
         "x.zip",
-        archive(["train.csv", "test.csv", "sample.csv"]),
-        "found 'sample.csv', 'test.csv', 'train.csv'; unpack it, and give the table to learn from",
+        archive(["a.csv", "b.csv", "sample.csv"]),
+        "found 'a.csv', 'b.csv', 'sample.csv'; unpack it, and give the table to learn from",
     ),
     "an archive of archives": (
         "x.zip",

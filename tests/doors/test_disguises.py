@@ -32,6 +32,7 @@ def packed(name: str) -> bytes:
         (b"Rar!\x1a\x07", "a RAR archive; unpack it"),
         (bytes(257) + b"ustar", "a tar archive; unpack it"),
         (b"PAR1" + bytes(20), "a Parquet file; name it .parquet"),
+        (b"\0\0\x08\1\0\0\0\4", "arrays in MNIST's own format (IDX); save its rows as CSV"),
         (b"%PDF-1.7", "a PDF document; save its rows as CSV"),
         (b"{\\rtf1 x}", "an RTF document; "),
         (b"\x89PNG\r\n", "a picture (PNG); "),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import tarfile
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -56,17 +57,32 @@ def test_folders_of_texts_are_read_by_label(tmp_path: Path) -> None:
     assert (found.notes, check(folder).rows, check(folder).faults) == ((), 4, ())
     assert check(folder).classes == {"door": 2, "heat": 2}
     # As 20 newsgroups has them: numbers for names, and letters of another time.
-    news = {f"{split}/alt.{label}/{at}": f"{split} {label} {at}" for split in ("train", "test")
+    news = {f"news-{split}/alt.{label}/{at}": f"{split} {label} {at}" for split in ("train", "test")
             for label in ("heat", "door") for at in range(3)}  # fmt: skip
-    odd = {f"train/alt.heat/9{at}": f"il fait très chaud {at}".encode("cp1252") for at in "ab"}
+    odd = {f"news-train/alt.heat/9{at}": f"il fait très chaud {at}".encode("cp1252") for at in "ab"}
     data = load(laid(tmp_path / "news", {**news, **odd}))
     assert data.test is not None
     assert (len(data.train), len(data.test)) == (8, 6)
     assert "il fait très chaud a" in data.train.inputs
     (note,) = data.train.notes
-    assert note.startswith("'train/alt.heat/9a' was read as Windows-1252 (cp1252): it is not UTF-8")
+    assert note.startswith(
+        "'news-train/alt.heat/9a' was read as Windows-1252 (cp1252): it is not UTF-8"
+    )
     assert note.endswith(" (as 1 other file)")
     assert load(tmp_path / "news", encoding="cp1252").train.notes == ()
+    # As a site of films has them: lists beside the folders, and texts without a label.
+    films = {f"films/{split}/{label}/{at}.txt": f"{split} {label} {at}" for label in ("neg", "pos")
+             for split in ("train", "test") for at in range(3)}  # fmt: skip
+    films |= {"films/train/unsup/1.txt": "what is it", "films/train/urls_pos.txt": "http://x"}
+    films |= {"films/imdbEr.txt": "0.1", "films/imdb.vocab": "the", "films/README": "films"}
+    inside = laid(tmp_path / "site", films) / "films"
+    (note,) = load(inside).train.notes
+    assert note == f"3 files of {inside} in no folder of a label were left out (as 'imdbEr.txt')"
+    with tarfile.open(tmp_path / "films.tar.gz", "w:gz") as archive:
+        archive.add(inside, "films")
+    for data in (load(inside), load(tmp_path / "films.tar.gz")):
+        assert data.test is not None
+        assert (len(data.train), len(data.test), data.train.classes) == (6, 6, ("neg", "pos"))
     laid(folder, {"heat/empty.txt": " \n", "heat/nul.txt": "a\0b", "notes/table.bin": "x"})
     with pytest.raises(
         DataError, match=r"'heat/empty\.txt': expected a text, found an empty file;"
@@ -78,7 +94,7 @@ def test_folders_of_texts_are_read_by_label(tmp_path: Path) -> None:
         f"{folder}: heat/nul.txt",
     ]
     (tmp_path / "secret.txt").write_text("mine")
-    (tmp_path / "news" / "train" / "alt.heat" / "link").symlink_to(tmp_path / "secret.txt")
+    (tmp_path / "news" / "news-train" / "alt.heat" / "link").symlink_to(tmp_path / "secret.txt")
     with pytest.raises(
         DataError, match=r"expected a path inside .*alt\.heat/link', which leads out"
     ):
@@ -112,6 +128,12 @@ def test_held_out_examples_go_by_the_names_that_people_give_them(tmp_path: Path,
     held_out = load(tmp_path).held_out
     assert held_out is not None
     assert len(held_out) == len(ROWS)
+    # A competition's test table has no labels.
+    (tmp_path / "test.csv").write_text("id,text\n1,a\n", "utf-8")
+    assert load(tmp_path).test is None
+    for notes in (load(tmp_path).train.notes, check(tmp_path).notes):
+        assert "test.csv has no column 'label' and was left out" in notes
+    assert check(tmp_path).faults == ()
     part(tmp_path / "data", "train-00000-of-00001.parquet", ROWS)
     with pytest.raises(DataError, match=r"expected one train file, found train\.csv and train-0"):
         load(tmp_path)

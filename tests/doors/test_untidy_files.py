@@ -62,6 +62,10 @@ READ: dict[str, tuple[str, str | bytes, str]] = {
         'text;label\n"one; two";on\n"a;b";on\nc;off\nd;off\n',
         "semicolons",
     ),
+    "quotes that only begin a cell": (
+        "a.tsv", 'text\tlabel\n"on" he said\ton\nsix" pipe\ton\nc\toff\nd\toff\n', "quotes in a.tsv were read as they stand",
+    ),
+    "line breaks between tabs": ("a.tsv", 'text\tlabel\n"a\nb"\ton\nb\ton\nd\toff\ne\toff\n', ""),
     "line breaks in cells": ("a.csv", 'text,label\n"a\nb",on\n"a\r\nc",on\nd,off\ne,off\n', ""),
     "hard spaces behind labels": ("a.csv", CSV.replace("on\n", "on\u00a0\n", 1), ""),
     "lines of old Macs": ("a.csv", CSV.replace("\n", "\r"), ""),

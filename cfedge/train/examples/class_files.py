@@ -4,20 +4,20 @@ reads each. What their folders are called is `cfedge.train.examples.class_folder
 
 from __future__ import annotations
 
-import zipfile
 from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path, PurePath, PurePosixPath
 from typing import NamedTuple, Protocol
 
 from cfedge.doors import suffixes
-from cfedge.doors.archives import is_hidden, opened_archive
+from cfedge.doors.archives import MEMBER_BYTES, Member, is_hidden, opened_archive
 from cfedge.doors.text.documents import SUFFIXES, Documents, are_documents, is_note
 from cfedge.errors import DataError
 from cfedge.first_bytes import FIRST_BYTES
 from cfedge.inputs import DEFAULT_KIND, KINDS, reader
 from cfedge.inputs.modality import Input
 from cfedge.plain_files import read_plain
+from cfedge.train.examples.class_layout import SPLITS
 
 __all__ = [
     "Files",
@@ -28,9 +28,6 @@ __all__ = [
     "of_archive",
     "of_folder",
 ]
-
-#: Of a file in a ZIP file, unpacked in memory.
-MEMBER_BYTES = 64 << 20
 
 
 class Files(Protocol):
@@ -68,7 +65,7 @@ def is_input(inside: PurePath, suffixes: tuple[str, ...]) -> bool:
 
 
 def hold_inputs(path: Path, kind: str, tables: tuple[str, ...]) -> bool:
-    """Whether a folder, in its folders, or a ZIP file has inputs of `kind` in files of their own.
+    """Whether a folder, in its folders, or an archive has inputs of `kind` in files of their own.
 
     An archive that cannot be read is refused when it is.
 
@@ -95,29 +92,32 @@ def hold_inputs(path: Path, kind: str, tables: tuple[str, ...]) -> bool:
     if path.is_dir():
         return any(is_input(entry.relative_to(path), known) for entry in _nested(path))
     try:
-        with zipfile.ZipFile(path) as archive:
-            every = archive.namelist()
-    except (zipfile.BadZipFile, NotImplementedError, OSError, EOFError):
+        with opened_archive(path) as members:
+            return any(is_input(member.path, known) for member in members)
+    except DataError:
         return True
-    return any(is_input(PurePosixPath(name.replace("\\", "/")), known) for name in every)
 
 
 def _nested(path: Path) -> Iterator[Path]:
     """Give what lies in the folders of a folder, where labels' and splits' files would."""
     for depth in ("*/*", "*/*/*", "data/*/*/*"):
         yield from (entry for entry in path.glob(depth) if not entry.is_dir())
+    for entry in path.glob("*/*/*/*"):  # as somebody unpacked an archive
+        outer, inner, *_ = entry.relative_to(path).parts
+        if (outer == inner or inner.lower() in SPLITS) and not entry.is_dir():
+            yield entry
 
 
 def _archived_documents(path: Path, others: tuple[str, ...], tables: tuple[str, ...]) -> bool:
     try:
-        with opened_archive(path) as (archive, members):
-            members_of = dict(members)
+        with opened_archive(path) as members:
+            opens = dict(members)
 
             def begins(name: PurePosixPath) -> bytes:
-                with archive.open(members_of[name]) as file:
+                with opens[name]() as file:
                     return file.read(FIRST_BYTES)
 
-            return are_documents(members_of, begins, others, tables)
+            return are_documents(opens, begins, others, tables)
     except DataError:
         return False
 
@@ -131,28 +131,30 @@ def of_folder(path: Path, known: Files) -> Iterator[InputFile]:
             yield InputFile(inside, partial(read, str(inside), path, f"{path}"))
 
 
-def of_archive(path: Path, known: Files) -> Iterator[InputFile]:
-    """Give the inputs of a ZIP file, by name, each unpacked in memory.
+def of_archive(path: Path, known: Files) -> list[InputFile]:
+    """Return the inputs of an archive, by name, each unpacked in memory.
 
     Raises
     ------
     DataError
         It cannot be read, has a password, or unpacks to more than it may.
     """
-    with opened_archive(path) as (archive, members):
-        for inside, member in members:
-            if is_input(inside, known.suffixes):
-                data = _member(archive, member, path)
-                where = f"{path}: {member.filename!r:.120}"
-                yield InputFile(inside, partial(known.check, data, where))
+    found = []
+    with opened_archive(path) as members:
+        for member in members:
+            if is_input(member.path, known.suffixes):
+                data = _content(member, path)
+                where = f"{path}: {str(member.path)!r:.120}"
+                found.append(InputFile(member.path, partial(known.check, data, where)))
+    return sorted(found, key=lambda file: file.path.parts)
 
 
-def _member(archive: zipfile.ZipFile, member: zipfile.ZipInfo, path: Path) -> bytes:
-    with archive.open(member) as file:
+def _content(member: Member, path: Path) -> bytes:
+    with member.open() as file:
         data = file.read(MEMBER_BYTES + 1)
     if len(data) > MEMBER_BYTES:
         raise DataError(
             f"{path}: expected files of at most {MEMBER_BYTES >> 20} MB, found"
-            f" {member.filename!r:.120}; shrink it"
+            f" {str(member.path)!r:.120}; shrink it"
         )
     return data

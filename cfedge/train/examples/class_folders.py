@@ -1,16 +1,19 @@
-"""Inputs in files of their own, one folder a label: a folder of folders, or the same in a ZIP file.
+"""Inputs in files of their own, one folder a label: a folder of folders, or the same in an archive.
 
 With folders ``train``, ``validation`` and ``test`` around them these are the splits, as the Hugging
-Face Hub's image folders have it. What a table of paths is, is `cfedge.train.examples.data`'s.
+Face Hub's image folders have it (`cfedge.train.examples.class_layout`). What a table of paths is, is
+`cfedge.train.examples.data`'s.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path, PurePosixPath
+from typing import NamedTuple
 
-from cfedge.doors.archives import is_hidden
+from cfedge.counted import counted
+from cfedge.doors.archives import is_archive, is_hidden
 from cfedge.doors.text.documents import Documents, is_note
 from cfedge.errors import DataError
 from cfedge.inputs.modality import Input
@@ -23,22 +26,19 @@ from cfedge.train.examples.class_files import (
     of_archive,
     of_folder,
 )
+from cfedge.train.examples.class_layout import SPLITS, Layout, are_splits, laid_out
 from cfedge.train.examples.examples import Examples, LabelledData
 from cfedge.train.examples.labels import label_of
 
-__all__ = ["are_class_folders", "labelled_files", "left_out", "load_class_folders"]
+__all__ = [
+    "LabelledFile",
+    "LabelledFiles",
+    "are_class_folders",
+    "labelled_files",
+    "left_out",
+    "load_class_folders",
+]
 
-#: What a folder of a split may be called.
-SPLITS = {
-    "train": "train",
-    "training": "train",
-    "validation": "validation",
-    "valid": "validation",
-    "val": "validation",
-    "dev": "validation",
-    "test": "test",
-    "testing": "test",
-}
 #: Folders beside the pictures that say what stands where in them.
 _BOXES = ("labels", "annotations")
 #: What folders of all pictures are called: no labels.
@@ -47,19 +47,36 @@ _ALL = ("files", "frames", "image", "images", "img", "imgs", "jpegimages", "phot
 _LITTER = ("thumbs.db", "desktop.ini", "icon\r")
 
 
+class LabelledFile(NamedTuple):
+    """A file by its path inside its folder or archive: its split, and what reads its input and its
+    label.
+    """
+
+    path: PurePosixPath
+    split: str
+    load: Callable[[], tuple[Input, str]]
+
+
+class LabelledFiles(NamedTuple):
+    """Files in folders of labels, and what is to be told of those that lie in none."""
+
+    files: list[LabelledFile]
+    notes: tuple[str, ...]
+
+
 def are_class_folders(path: Path, kind: str) -> bool:
-    """Whether `path` holds inputs of `kind` in one folder a label: a ZIP file, or a folder with
+    """Whether `path` holds inputs of `kind` in one folder a label: an archive, or a folder with
     such files in its folders and no table of a split.
     """
     if path.is_file():
-        return path.suffix.lower() == ".zip" and hold_inputs(path, kind, tuple(SPLITS))
+        return is_archive(path) and hold_inputs(path, kind, tuple(SPLITS))
     return not any(
         entry.is_file() and entry.stem.lower() in SPLITS for entry in path.iterdir()
     ) and hold_inputs(path, kind, tuple(SPLITS))
 
 
 def load_class_folders(path: Path, kind: str, encoding: str | None = None) -> LabelledData:
-    """Load such a folder or ZIP file; every input is decoded once.
+    """Load such a folder or archive; every input is decoded once.
 
     Parameters
     ----------
@@ -73,9 +90,9 @@ def load_class_folders(path: Path, kind: str, encoding: str | None = None) -> La
     """
     rows: dict[str, list[tuple[Input, str]]] = {}
     known = known_files(kind, encoding)
-    for _, load in labelled_files(path, known):
-        split, value, label = load()
-        rows.setdefault(split, []).append((value, label))
+    found = labelled_files(path, known)
+    for file in found.files:
+        rows.setdefault(file.split, []).append(file.load())
     if "train" not in rows:
         raise DataError(
             f"{path}: expected a folder train, found {', '.join(sorted(rows))}; call the folder to"
@@ -86,7 +103,7 @@ def load_class_folders(path: Path, kind: str, encoding: str | None = None) -> La
             tuple(value for value, _ in pairs),
             tuple(label for _, label in pairs),
             str(path),
-            left_out(path, known),
+            (*found.notes, *left_out(path, known)),
             kind,
         )
         for split, pairs in rows.items()
@@ -94,16 +111,14 @@ def load_class_folders(path: Path, kind: str, encoding: str | None = None) -> La
     return LabelledData(parts["train"], parts.get("validation"), parts.get("test"))
 
 
-def labelled_files(
-    path: Path, known: Files
-) -> Iterator[tuple[PurePosixPath, Callable[[], tuple[str, Input, str]]]]:
-    """Give each file's path inside the folder or ZIP file, and what reads its split, input and
-    label.
+def labelled_files(path: Path, known: Files) -> LabelledFiles:
+    """Find the files of a folder or an archive, by name.
 
     Raises
     ------
     DataError
-        There are no files; and of what reads one, as of `load_class_folders`.
+        There are no files, or their folders are no labels; and of what reads one, as of
+        `load_class_folders`.
     """
     files = list((of_archive if path.is_file() else of_folder)(path, known))
     if not files and path.is_dir() and any(entry.is_symlink() for entry in path.iterdir()):
@@ -116,10 +131,16 @@ def labelled_files(
             f"{path}: expected one folder a label with files of {_listed(known)},"
             f" found none; move them there{', or unpack it' if path.is_file() else ''}"
         )
-    depth = _common(files)
-    _check_labels(path, files, depth)
-    for file in files:
-        yield file.path, partial(_read, path, file, depth)
+    layout = laid_out(file.path for file in files)
+    _check_labels(path, layout)
+    found = [
+        LabelledFile(file.path, layout.places[file.path].split, partial(_read, path, file, layout))
+        if file.path in layout.places
+        else LabelledFile(file.path, "train", partial(_refused, path, file.path))
+        for file in files
+        if file.path in layout.places or not layout.may_stray
+    ]
+    return LabelledFiles(found, _strayed(path, layout))
 
 
 def left_out(path: Path, known: Files) -> tuple[str, ...]:
@@ -156,17 +177,27 @@ def _listed(known: Files) -> str:
     return ", ".join(filter(None, known.suffixes))
 
 
-def _check_labels(path: Path, files: list[InputFile], depth: int) -> None:
+def _strayed(path: Path, layout: Layout) -> tuple[str, ...]:
+    if not layout.may_stray or not layout.strays:
+        return ()
+    count = counted(len(layout.strays), "file")
+    was = "was" if len(layout.strays) == 1 else "were"
+    return (
+        f"{count} of {path} in no folder of a label {was} left out (as"
+        f" {str(layout.strays[0])!r:.100})",
+    )
+
+
+def _check_labels(path: Path, layout: Layout) -> None:
     """Refuse folders that are no labels: those of splits, and those beside files of boxes."""
-    labels = {file.path.parts[-2] for file in files if len(file.path.parts) > depth + 1}
-    beside = [entry.name for entry in path.iterdir() if entry.is_dir()] if path.is_dir() else []
-    boxes = next((name for name in beside if name.lower() in _BOXES), None)
-    if labels and all(label.lower() in SPLITS for label in labels):
+    labels = {place.label for place in layout.places.values()}
+    one = labels.copy().pop() if len(labels) == 1 else None
+    if are_splits(labels):
         found = f"files right in the folders of splits ({', '.join(sorted(labels))})"
-    elif len(labels) == 1 and boxes is not None and boxes not in labels:
-        found = f"the folder {labels.pop()!r} beside a folder {boxes!r}, as object detection has it"
-    elif len(labels) == 1 and (label := labels.pop()).lower() in _ALL:
-        found = f"all files in the folder {label!r}, whose name is no label"
+    elif one is not None and (boxes := _boxes(path, layout)) and boxes != one:
+        found = f"the folder {one!r} beside a folder {boxes!r}, as object detection has it"
+    elif one is not None and one.lower() in _ALL:
+        found = f"all files in the folder {one!r}, whose name is no label"
     else:
         return
     raise DataError(
@@ -175,27 +206,19 @@ def _check_labels(path: Path, files: list[InputFile], depth: int) -> None:
     )
 
 
-def _read(path: Path, file: InputFile, depth: int) -> tuple[str, Input, str]:
-    *folders, _ = file.path.parts[depth:]
-    split = SPLITS[folders.pop(0).lower()] if _is_split(folders) else "train"
-    if len(folders) != 1:
-        raise DataError(
-            f"{path}: expected LABEL/FILE or SPLIT/LABEL/FILE, found {str(file.path)!r:.120};"
-            " move it into the folder of its label"
-        )
-    return split, file.load(), label_of(folders[0], f"{path}")
+def _boxes(path: Path, layout: Layout) -> str | None:
+    """Return the folder beside that of the first label which says what stands where in pictures."""
+    folder = path.joinpath(*next(iter(layout.places)).parts[:-2])
+    beside = [entry.name for entry in folder.iterdir()] if folder.is_dir() else []
+    return next((name for name in sorted(beside) if name.lower() in _BOXES), None)
 
 
-def _common(files: list[InputFile]) -> int:
-    """How many folders all files share, beside a split's and a label's."""
-    depth = 0
-    while True:
-        heads = {file.path.parts[depth] for file in files if len(file.path.parts) > depth + 2}
-        enough = all(len(file.path.parts) > depth + 2 for file in files)
-        if not enough or len(heads) != 1 or heads.pop().lower() in SPLITS:
-            return depth
-        depth += 1
+def _read(path: Path, file: InputFile, layout: Layout) -> tuple[Input, str]:
+    return file.load(), label_of(layout.places[file.path].label, f"{path}")
 
 
-def _is_split(folders: list[str]) -> bool:
-    return len(folders) == 2 and folders[0].lower() in SPLITS
+def _refused(path: Path, inside: PurePosixPath) -> tuple[Input, str]:
+    raise DataError(
+        f"{path}: expected LABEL/FILE or SPLIT/LABEL/FILE, found {str(inside)!r:.120};"
+        " move it into the folder of its label"
+    )

@@ -9,7 +9,7 @@ or folder are read by `cfedge.train.examples.task_files`.
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from cfedge.doors import Reading, sheet, stem
@@ -21,8 +21,10 @@ from cfedge.kinds import KINDS, NEW_WORKSPACE
 from cfedge.train.examples.class_folders import are_class_folders, load_class_folders
 from cfedge.train.examples.doubts import with_doubts
 from cfedge.train.examples.examples import Examples, LabelledData
+from cfedge.train.examples.nothing_known import nothing_known
 from cfedge.train.examples.rows import Columns, Table, examples_of, table_of
 from cfedge.train.examples.tables_beside import columns_of, tables_beside
+from cfedge.train.examples.unlabelled import without_unlabelled
 
 __all__ = [
     "INPUT_AND_LABEL",
@@ -62,7 +64,7 @@ def load(
         Of files of letters; None: it is found out.
     kind
         Of the inputs: a key of `cfedge.inputs.KINDS`. Of kinds that stand in files of their own a
-        table's cells are paths inside its folder. A folder or a ZIP file may hold one folder a
+        table's cells are paths inside its folder. A folder or an archive may hold one folder a
         label instead, with one input a file (`cfedge.train.examples.class_folders`).
 
     Raises
@@ -142,7 +144,8 @@ def read_tables(
     """Parse every split of a folder once; ``train`` is there. Errors as of `load`."""
     if is_saved(folder):
         return _saved(folder, columns, kind)
-    files = tables_beside(folder, kind, columns) or split_files(folder)
+    files: Mapping[str, Sequence[Path]] = tables_beside(folder, kind, columns)
+    files = files or split_files(folder)
     other = next((one for one in KINDS if one != kind and are_class_folders(folder, one)), None)
     if not files and other is not None:
         raise DataError(
@@ -150,12 +153,15 @@ def read_tables(
             f" are for a workspace of that kind: {NEW_WORKSPACE[other]}"
         )
     if "train" not in files:
-        raise DataError(
+        raise nothing_known(folder) or DataError(
             f"{folder}: expected train.csv (or another format) or a saved datasets folder, found "
             f"{', '.join(sorted(entry.name for entry in folder.iterdir())[:5]) or 'nothing'}; call"
             " the file to learn from train, or give it alone"
         )
-    return {split: read_file(parts, columns, encoding, kind) for split, parts in files.items()}
+    files, notes = without_unlabelled(files, columns, encoding)
+    tables = {split: read_file(parts, columns, encoding, kind) for split, parts in files.items()}
+    learned = tables["train"]
+    return {**tables, "train": learned._replace(notes=(*learned.notes, *notes))}
 
 
 def read_file(

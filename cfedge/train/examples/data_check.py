@@ -22,7 +22,7 @@ from cfedge.doors.saved_datasets import is_saved, splits
 from cfedge.errors import DataError
 from cfedge.inputs import DEFAULT_KIND, KINDS
 from cfedge.train.examples.class_files import known_files
-from cfedge.train.examples.class_folders import are_class_folders
+from cfedge.train.examples.class_folders import are_class_folders, labelled_files
 from cfedge.train.examples.data import INPUT_AND_LABEL, check_there, split_files
 from cfedge.train.examples.doubts import doubts
 from cfedge.train.examples.files_check import Fault, files_by_split, looked_at_files
@@ -30,6 +30,7 @@ from cfedge.train.examples.near import are_many, near_each_other
 from cfedge.train.examples.rows import Columns, Table, examples_of, looked_at, places
 from cfedge.train.examples.tables_beside import columns_of, names_inputs, tables_beside
 from cfedge.train.examples.task_files import task_files
+from cfedge.train.examples.unlabelled import without_unlabelled
 
 __all__ = ["Checked", "Fault", "check"]
 
@@ -135,9 +136,10 @@ def _parts(path: Path, columns: Columns, encoding: str | None, kind: str | None)
     known = [one for one in kinds if are_class_folders(path, one)]
     if known:
         files = known_files(known[0], encoding)
-        splits_of = files_by_split(path, files)
+        found_files = labelled_files(path, files)
+        splits_of = files_by_split(found_files)
         for name, files_of in splits_of.items():
-            look = partial(looked_at_files, path, files_of, known[0], files)
+            look = partial(looked_at_files, path, files_of, known[0], files, found_files.notes)
             yield _Part("", f"{path}:{name}", look, len(splits_of) > 1)
         return
 
@@ -152,14 +154,20 @@ def _parts(path: Path, columns: Columns, encoding: str | None, kind: str | None)
             source = f"{path}:{name}"
             yield _Part("", source, looking(source, partial(_opened, saved)), len(found) > 1)
     elif tables_of := split_files(path):
-        every = [part for parts in tables_of.values() for part in parts]
+        labelled, told = without_unlabelled(tables_of, columns, encoding)
+        every = [part for parts in labelled.values() for part in parts]
         for part in every:
-            reads = looking(str(part), partial(sheet, part))
+            reads = partial(_told, looking(str(part), partial(sheet, part)), told)
             yield _Part("", str(part), reads, len(every) > 1)
     else:
         for task, entry in task_files(path).items():
             for whole in _parts(entry, columns, encoding, kind):
                 yield whole._replace(task=task)
+
+
+def _told(look: Callable[[], _Looked], notes: tuple[str, ...]) -> _Looked:
+    table, wrong = look()
+    return table._replace(notes=(*table.notes, *notes)), wrong
 
 
 def _opened(one: Sheet, _reading: Reading) -> Sheet:

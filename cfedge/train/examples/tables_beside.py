@@ -12,7 +12,7 @@ from cfedge.doors.columns import Columns, same
 from cfedge.errors import DataError
 from cfedge.inputs import reader
 from cfedge.kinds import DEFAULT_KIND
-from cfedge.train.examples.class_folders import SPLITS
+from cfedge.train.examples.class_layout import SPLITS
 
 __all__ = ["columns_of", "names_inputs", "tables_beside"]
 

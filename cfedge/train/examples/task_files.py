@@ -17,10 +17,11 @@ from cfedge.errors import DataError, UsageError
 from cfedge.first_bytes import FIRST_BYTES
 from cfedge.inputs import DEFAULT_KIND
 from cfedge.plain_files import read_plain
-from cfedge.train.examples.class_folders import SPLITS
+from cfedge.train.examples.class_layout import SPLITS
 from cfedge.train.examples.data import INPUT_AND_LABEL, check_there, load, read_file, split_files
 from cfedge.train.examples.doubts import with_doubts
 from cfedge.train.examples.examples import Examples, LabelledData
+from cfedge.train.examples.nothing_known import nothing_known
 from cfedge.train.examples.rows import Columns, examples_of
 
 __all__ = ["grouped", "load_tasks", "task_files"]
@@ -129,7 +130,7 @@ def task_files(path: Path) -> dict[str, Path]:
             f" that is one task: give it a name (cfedge add WS NAME --data {path})"
         )
     if not found:
-        raise DataError(
+        raise nothing_known(path) or DataError(
             f"{path}: expected a folder or a file of data for each task, found "
             f"{', '.join(sorted(entry.name for entry in path.iterdir())[:5]) or 'nothing'}; put a CSV"
             f" file with the columns {DEFAULT_KIND} and label there"

@@ -63,10 +63,11 @@ class NewExamples:
         place = {label: index for index, label in enumerate(classes)}
         every, rows = _evidence(examples, held_out, old)
         kept = every.take(rows)
+        before = sum(row < len(old.held_out.inputs) for row in rows)
+        _check_agreement(len(old.held_out.inputs), before, old, examples.source)
         _check_evidence(kept, old, classes, examples.source)
         learned, adapted = encoded_with(encoder, examples.inputs, adapter, progress)
         behind, held_out_adapted = encoded_with(encoder, kept.inputs, adapter, Quiet())
-        before = sum(row < len(old.held_out.inputs) for row in rows)
         read = reading(
             encoder.modality,
             (*examples.inputs, *kept.inputs[before:]),
@@ -112,6 +113,18 @@ def _evidence(
         kind=examples.kind,
     )
     return every, unambiguous(examples, every)
+
+
+def _check_agreement(held: int, left: int, old: LearnedTask, source: str) -> None:
+    """Refuse new examples that contradict what the task was judged by: of what is left of it nobody
+    could tell whether the new version is worse.
+    """
+    if held - left > left:
+        raise DataError(
+            f"{source}: expected examples that agree with task {old.record.name!r}, found that"
+            f" {held - left} of its {held} held-out inputs come again with another label; give each"
+            " the label that it had, or learn the task anew: cfedge add --replace"
+        )
 
 
 def _check_evidence(kept: Examples, old: LearnedTask, classes: Sequence[str], source: str) -> None:

@@ -243,6 +243,12 @@ def test_an_update_that_would_leave_a_class_without_evidence_is_refused(
         ("soup", cakes, rows_of("food", 4, 2, "cake")),
         ("pie", bare, rows_of("food", 4, 2, "cake")),
     )
+    judged = first.held_out.inputs
+    turned = tuple("cake" if soup else "soup" for soup in soups)
+    with pytest.raises(DataError, match=rf"found that {len(judged)} of its {len(judged)} held-out"):
+        update(
+            workspace, "food", Examples(judged, turned, "new"), rows_of("food", 4, 2), max_drop=100
+        )
     for label, examples, held_out in refused:
         with pytest.raises(DataError, match=f"found none of {label!r}, so that nothing could be"):
             update(workspace, "food", examples, held_out, max_drop=100)

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import io
+import json
+import struct
+import tarfile
 import zipfile
 from collections.abc import Sequence
 from decimal import Decimal
@@ -71,6 +74,33 @@ def test_folders_of_splits_are_the_splits(tmp_path: Path) -> None:
     assert data.held_out is not None
     assert data.test is not None
     assert len(data.train) == len(data.held_out) == len(data.test) == 4
+    # As sites that collect data sets name and pack them, with pictures that have no label.
+    odd = {
+        ("training_set", "test_set"): None,
+        ("train_images", "test_images"): None,
+        ("pets-train/pets-train", "pets-test/pets-test"): "pets-pred/pets-pred/1.png",
+        ("pets/train", "pets/test"): "pets/test/unsup/1.png",
+        ("seg_train/seg_train", "seg_test/seg_test"): None,
+    }
+    for number, (heads, stray) in enumerate(odd.items()):
+        names = [f"{head}/{name}" for head in heads for name in NAMES]
+        folder = tree(tmp_path / f"odd{number}", *names, *([stray] if stray else ()))
+        data, looked = load(folder, kind="image"), check(folder)
+        assert data.train.classes == tuple(looked.classes) == ("cat", "dog")
+        assert data.test is not None
+        assert len(data.test) == 4
+        told = () if stray is None else (f"1 file of {folder} in no folder of"
+            f" a label was left out (as {stray!r})",)  # fmt: skip
+        assert data.train.notes == told == looked.notes
+        assert looked.faults == ()
+    vehicles = [f"{split}/{kind}/1.png" for split in ("train", "test") for kind in ("train", "bus")]
+    assert load(tree(tmp_path / "vehicles", *vehicles), kind="image").train.classes == (
+        "bus",
+        "train",
+    )
+    assert load(tree(tmp_path / "alone", "my-test/cat/1.png"), kind="image").train.classes == (
+        "cat",
+    )
 
 
 def test_a_zip_file_is_read_as_its_folder_is(tmp_path: Path) -> None:
@@ -81,6 +111,13 @@ def test_a_zip_file_is_read_as_its_folder_is(tmp_path: Path) -> None:
     )
     assert packed.labels == there.labels
     assert packed.keys == there.keys
+    for suffix, mode in ((".tar", "w"), (".tar.gz", "w:gz"), (".TGZ", "w:gz"), (".tbz2", "w:bz2")):
+        with tarfile.open(tmp_path / f"p{suffix}", mode) as archive:  # type: ignore[call-overload]
+            archive.add(folder / "dog", "./pets/dog")
+            archive.add(folder / "cat", "./pets/cat")
+        packed = load(tmp_path / f"p{suffix}", kind="image").train
+        assert (packed.labels, packed.keys) == (there.labels, there.keys)
+        assert check(tmp_path / f"p{suffix}").classes == {"cat": 2, "dog": 2}
 
 
 LABELS = [name.partition("/")[0] for name in NAMES]
@@ -146,6 +183,15 @@ def test_a_table_names_pictures_inside_its_folder(tmp_path: Path) -> None:
     (tmp_path / "pets.jsonl").write_text('{"image": "cat/1.png", "label": "cat"}\n')
     assert load(tmp_path / "pets.jsonl", kind="image").train.labels == ("cat",)
 
+    row = {
+        "data": {"image": "cat/1.png"},
+        "annotations": [{"result": [{"value": {"choices": ["cat"]}}]}],
+    }
+    (tmp_path / "studio.json").write_text(json.dumps([row]))
+    assert load(tmp_path / "studio.json", kind="image").train.labels == ("cat",)
+    (fault,) = check(tmp_path / "studio.json").faults  # no text of that name
+    assert "expected at least 2 different images" in str(fault)
+
 
 def test_a_folder_of_folders_of_labels_is_several_tasks(tmp_path: Path) -> None:
     tree(tmp_path / "all", *(f"pets/{name}" for name in NAMES), "cars/red/1.png", "cars/blue/1.png")
@@ -178,7 +224,8 @@ def test_a_path_that_is_none_here_is_told_with_what_to_do(tmp_path: Path) -> Non
     assert len(load(tmp_path / "table.csv", kind="image").train) == 1
     steps = {
         "https://example.com/1.png": "found the address 'https://example.com/1.png'; download it",
-        "data:image/png;base64": "found the address 'data:image/png;base64'; download it",
+        "data:image/png;base64": "found the address 'data:image/png;base64'; save what it holds",
+        "C:\\pets\\1.png": "write paths from the table's folder, with /",
         "cat\\1.png": rf"found no file 'cat\1.png' in {tmp_path}; write paths with /",
         "cat/2.png": f"found no file 'cat/2.png' in {tmp_path}; correct the path",
         "CAT/1.png": f"found no file 'CAT/1.png' in {tmp_path}; correct the path",
@@ -222,6 +269,9 @@ def test_folders_that_are_no_labels_are_refused(tmp_path: Path) -> None:
     (yolo / "labels").mkdir()
     (yolo / "labels" / "1.txt").write_text("0 .5 .5 .1 .1")
     coco = tree(tmp_path / "coco", "train/1.png", "valid/2.png")
+    years = tree(tmp_path / "years", "train2017/1.png", "val2017/2.png")
+    boxed = tree(tmp_path / "boxed", "train/images/1.png", "valid/images/1.png")
+    (boxed / "train" / "labels").mkdir()
     split = tree(tmp_path / "split", "images/train/1.png", "images/val/2.png")
     cvat = tree(tmp_path / "cvat", "Images/1.png", "Images/2.png")
     (cvat / "annotations.xml").write_text("<annotations/>")
@@ -230,6 +280,8 @@ def test_folders_that_are_no_labels_are_refused(tmp_path: Path) -> None:
     for folder, found in (
         (yolo, "found the folder 'images' beside a folder 'labels'"),
         (coco, r"found files right in the folders of splits \(train, valid\)"),
+        (years, r"found files right in the folders of splits \(train2017, val2017\)"),
+        (boxed, "found the folder 'images' beside a folder 'labels'"),
         (split, r"found files right in the folders of splits \(train, val\)"),
         (cvat, "found all files in the folder 'Images', whose name is no label"),
         (voc, "found the folder 'JPEGImages' beside a folder 'Annotations'"),
@@ -372,3 +424,20 @@ def test_a_folder_without_pictures_is_named(tmp_path: Path) -> None:
     (tmp_path / "pets" / "cat").mkdir(parents=True)
     with pytest.raises(DataError, match=r"expected train\.csv|expected one folder a label"):
         load(tmp_path / "pets", kind="image")
+    files = {
+        "cat/1.wav": (b"RIFF1234WAVEfmt ", r"1\.wav' \(a sound file\); write the windows"),
+        "cat.mp4": (b"\0\0\0\x18ftypmp42", r"\(a video\); save the frames that count"),
+        "data_batch_1": (b"\x80\x04K\x01.", r"\(a pickle of .*\); none is opened, as it may run"),
+        "train-images": (struct.pack(">I", 2051), "MNIST's own format .* one picture each"),
+        "cat.0.png": (picture(0), "move each into a folder that is called as its label"),
+    }
+    for number, (name, (content, words)) in enumerate(files.items()):
+        path = tmp_path / str(number) / name
+        path.parent.mkdir(parents=True)
+        path.write_bytes(content)
+        for read in (load, load_tasks):
+            with pytest.raises(DataError, match=words):
+                read(tmp_path / str(number))
+    (tmp_path / "0" / "texts.csv").write_text("text,label\na,b\n")
+    with pytest.raises(DataError, match=r"expected train\.csv"):
+        load(tmp_path / "0")

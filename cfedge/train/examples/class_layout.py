@@ -1,0 +1,127 @@
+"""Which split and which label a file is of, by the folders that it lies in. Pure: paths alone decide.
+
+``LABEL/FILE`` and ``SPLIT/LABEL/FILE`` are known, in one folder more or in several, as archives have
+them. A split's folder is called ``train``, ``validation`` or ``test``, or has one such word in its
+name (``20news-bydate-train``, ``test_set``, ``train2017``) where another one is the one to learn
+from. What is inside the folders is for `cfedge.train.examples.class_folders`.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import PurePosixPath
+from typing import NamedTuple
+
+__all__ = ["Layout", "Place", "SPLITS", "are_splits", "laid_out"]
+
+#: What a folder of a split may be called.
+SPLITS = {
+    "train": "train",
+    "training": "train",
+    "validation": "validation",
+    "valid": "validation",
+    "val": "validation",
+    "dev": "validation",
+    "test": "test",
+    "testing": "test",
+}
+#: What folders of files without a label are called.
+_NO_LABELS = ("unlabeled", "unlabelled", "unsup")
+_WORD = re.compile(r"[a-z]+")
+
+
+class Place(NamedTuple):
+    """The split and the label that a file is of."""
+
+    split: str
+    label: str
+
+
+class Layout(NamedTuple):
+    """Where files lie.
+
+    Attributes
+    ----------
+    places
+        Of each file that lies in a folder of a label.
+    strays
+        Files that lie in none.
+    may_stray
+        There are splits, with which such files come: lists of addresses, pictures to be answered.
+        Elsewhere they are a mistake.
+    """
+
+    places: Mapping[PurePosixPath, Place]
+    strays: tuple[PurePosixPath, ...]
+    may_stray: bool
+
+
+def laid_out(paths: Iterable[PurePosixPath]) -> Layout:
+    """Tell splits and labels of files by their paths, relative to the data."""
+    folders = {path: _folders(path) for path in paths}
+    depth = _common(list(folders.values()))
+    folders = {path: names[depth:] for path, names in folders.items()}
+    inside: dict[str, set[str]] = {}
+    for names in folders.values():
+        if len(names) == 2:
+            inside.setdefault(names[0], set()).add(names[1])
+    # train/train/cat.0.jpg: a folder was packed in its own name, and holds no labels
+    splits = _splits([head for head, labels in inside.items() if labels != {head}])
+    places: dict[PurePosixPath, Place] = {}
+    for path, names in folders.items():
+        if splits and names and names[-1].lower() in _NO_LABELS:
+            continue
+        if len(names) == 2 and names[0] in splits:
+            places[path] = Place(splits[names[0]], names[1])
+        elif len(names) == 1 and not splits:
+            places[path] = Place("train", names[0])
+    strays = tuple(path for path in folders if path not in places)
+    return Layout(places, strays, bool(splits))
+
+
+def are_splits(labels: Iterable[str]) -> bool:
+    """Whether what would be labels are folders of splits, all of them."""
+    names = sorted(labels)
+    strict = all(name.lower() in SPLITS for name in names)
+    return bool(names) and (strict or (len(names) > 1 and len(_splits(names)) == len(names)))
+
+
+def _splits(names: Sequence[str]) -> dict[str, str]:
+    """Return the split of each folder that is called as one: as a word of its name says only where
+    there is one to learn from, and none of them is there twice.
+    """
+    strict = {name: SPLITS[name.lower()] for name in names if name.lower() in SPLITS}
+    loose = {name: split for name in names if (split := _by_word(name)) is not None}
+    told = list(loose.values())
+    return loose if "train" in told and len(set(told)) == len(told) else strict
+
+
+def _by_word(name: str) -> str | None:
+    words = {SPLITS[word] for word in _WORD.findall(name.lower()) if word in SPLITS}
+    return words.pop() if len(words) == 1 else None
+
+
+def _folders(path: PurePosixPath) -> tuple[str, ...]:
+    """Return the folders of a file; one that was packed in its own name counts once."""
+    *names, _ = path.parts
+    if len(names) > 2 and names[-3] == names[-2]:
+        del names[-3]
+    return tuple(names)
+
+
+def _common(folders: Sequence[tuple[str, ...]]) -> int:
+    """How many folders all files share, beside a split's and a label's. Files may lie right in the
+    last one where splits do, too.
+    """
+    depth = 0
+    while all(len(names) > depth for names in folders):
+        heads = {names[depth] for names in folders}
+        deeper = [names for names in folders if len(names) > depth + 1]
+        if len(heads) != 1 or heads.pop().lower() in SPLITS or not deeper:
+            return depth
+        below = {names[depth + 1] for names in deeper if len(names) > depth + 2}
+        if len(deeper) < len(folders) and not _splits(sorted(below)):
+            return depth
+        depth += 1
+    return depth
