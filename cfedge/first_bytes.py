@@ -6,12 +6,13 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-__all__ = ["FIRST_BYTES", "Known", "known"]
+__all__ = ["FIRST_BYTES", "Known", "UNPACK", "known"]
 
 #: Of a file that `known` looks at.
 FIRST_BYTES = 512
 
-_UNPACK = "unpack it"
+#: What to do with an archive.
+UNPACK = "unpack it"
 
 
 class Known(NamedTuple):
@@ -33,13 +34,13 @@ _PAGE = Known(
 _MARKS: tuple[tuple[int, bytes, Known], ...] = (
     (0, b"\xd0\xcf\x11\xe0", Known("an Excel workbook that is old or has a password",
                                    "save it as .xlsx without a password, or as CSV")),
-    (0, b"\x1f\x8b", Known("a gzip archive", _UNPACK)),
-    (0, b"BZh", Known("a bzip2 archive", _UNPACK)),
-    (0, b"\xfd7zXZ", Known("an xz archive", _UNPACK)),
-    (0, b"\x28\xb5\x2f\xfd", Known("a Zstandard archive", _UNPACK)),
-    (0, b"7z\xbc\xaf", Known("a 7-Zip archive", _UNPACK)),
-    (0, b"Rar!\x1a", Known("a RAR archive", _UNPACK)),
-    (257, b"ustar", Known("a tar archive", _UNPACK)),
+    (0, b"\x1f\x8b", Known("a gzip archive", UNPACK)),
+    (0, b"BZh", Known("a bzip2 archive", UNPACK)),
+    (0, b"\xfd7zXZ", Known("an xz archive", UNPACK)),
+    (0, b"\x28\xb5\x2f\xfd", Known("a Zstandard archive", UNPACK)),
+    (0, b"7z\xbc\xaf", Known("a 7-Zip archive", UNPACK)),
+    (0, b"Rar!\x1a", Known("a RAR archive", UNPACK)),
+    (257, b"ustar", Known("a tar archive", UNPACK)),
     (0, b"version https://git-lfs", _POINTER),
     (0, b"PAR1", Known("a Parquet file")),
     (0, b"ARROW1", Known("an Arrow file")),
@@ -108,4 +109,4 @@ def _archive(member: bytes) -> Known:
         return Known("a PyTorch file")
     if b".npy" in member:
         return Known("several arrays (.npz)")
-    return Known("a ZIP archive or a workbook", _UNPACK)
+    return Known("a ZIP archive or a workbook", UNPACK)

@@ -159,6 +159,7 @@ def test_what_makes_no_sense_is_refused_before_anything_is_learned(
     workspace = Workspace(tiny_workspace)
     for arguments, choices, error, message in (
         ((TEXTS,), {}, UsageError, "expected labels with the inputs, found none"),
+        (({"text": TEXTS},), {}, UsageError, "beside one dict; give its columns: the inputs, then"),
         ((tmp_path / "a.csv", LABELS), {}, UsageError, "leave the labels out"),
         ((tmp_path / "a.csv",), {}, DataError, "found nothing"),
         ((TEXTS, LABELS), {"ranks": 4}, UsageError, "ranks: expected a setting"),
@@ -168,6 +169,8 @@ def test_what_makes_no_sense_is_refused_before_anything_is_learned(
     ):
         with pytest.raises(error, match=message):
             workspace.add("food", *arguments, **choices)  # type: ignore[arg-type]
+    with pytest.raises(TaskError, match=r"task name: expected lower-case letters, .* found 5"):
+        workspace.add(5, TEXTS, LABELS)  # type: ignore[arg-type]
     with pytest.raises(TaskError, match="use --replace"):
         workspace.add("colors", TEXTS, LABELS)
     with pytest.raises(TaskError, match="expected one of animals, colors, found 'food'"):

@@ -121,10 +121,26 @@ def _instead(folder: Path) -> str:
     """Say what is there where a bundle should be, and what to do."""
     if os.path.isfile(folder / "workspace.json"):  # noqa: PTH113
         return f"a workspace; export it first: cfedge export {folder} BUNDLE"
+    if folder.name == _MANIFEST:
+        return f"the file alone; give the folder that it is in: {folder.parent}"
+    if _is_packed(folder):
+        return "an archive; unpack it, and give the folder that it holds"
     if os.path.lexists(folder):
         kind = "folder" if os.path.isdir(folder) else "file"  # noqa: PTH112
         return f"a {kind} without it; make a bundle under a new name: cfedge export WS BUNDLE"
     return f"none; check the path, or make one with: cfedge export WS {folder}"
+
+
+def _is_packed(path: Path) -> bool:
+    # for an error alone: engines that open do without
+    from cfedge.first_bytes import FIRST_BYTES, UNPACK, known
+    from cfedge.plain_files import read_plain
+
+    try:
+        found = known(read_plain(path, FIRST_BYTES))
+    except OSError:
+        return False
+    return found is not None and found.step == UNPACK
 
 
 def write(bundle: Bundle, folder: Path, *, replace: bool = False) -> None:

@@ -13,7 +13,7 @@ from cfedge.serve.limits import Limits
 from cfedge.serve.multipart import MULTIPART
 from cfedge.serve.responses import GONE, busy
 
-__all__ = ["Bodies", "check_media"]
+__all__ = ["Bodies", "check_coding", "check_media"]
 
 
 class Bodies:
@@ -94,3 +94,11 @@ def check_media(stated: str, known: str | None) -> None:
         return
     more = f", {MULTIPART} or {known}*" if known else ""
     raise HTTPException(415, f"content-type: expected application/json{more}, found {media[:80]!r}")
+
+
+def check_coding(stated: str) -> None:
+    """Refuse a body that is packed, which could unpack to anything: status 415."""
+    if stated.strip().lower() not in ("", "identity"):
+        raise HTTPException(
+            415, f"content-encoding: expected none, found {stated[:80]!r}; send the body as it is"
+        )

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import dataclasses
 import errno
+import gzip
 import io
 import itertools
 import json
@@ -243,11 +244,26 @@ def test_a_bundle_without_its_objects_is_refused(bundle: Path) -> None:
     assert "expected a file, found none" in refusal(bundle)
 
 
-@cases("kind", ["missing", "empty folder", "file", "folder in its place", "broken link"])
+@cases(
+    "kind",
+    [
+        "missing",
+        "empty folder",
+        "file",
+        "folder in its place",
+        "broken link",
+        "archive",
+        "manifest",
+    ],
+)
 def test_what_has_no_manifest_is_not_a_bundle(tmp_path: Path, kind: str) -> None:
     folder = tmp_path / "bundle"
     if kind == "file":
         folder.write_bytes(b"")
+    elif kind == "archive":
+        folder.write_bytes(gzip.compress(b"x"))
+    elif kind == "manifest":
+        folder = folder / "manifest.json"
     elif kind != "missing":
         folder.mkdir()
     if kind == "folder in its place":
@@ -255,6 +271,13 @@ def test_what_has_no_manifest_is_not_a_bundle(tmp_path: Path, kind: str) -> None
     if kind == "broken link":
         (folder / "manifest.json").symlink_to(tmp_path / "nowhere")
     message = refusal(folder)
+    told = {
+        "archive": "found an archive; unpack it, and give the folder that it holds",
+        "manifest": f"found the file alone; give the folder that it is in: {folder.parent}",
+    }
+    if kind in told:
+        assert told[kind] in message
+        return
     found = {"missing": "none; check the path", "file": "a file without it"}
     instead = found.get(kind, "a folder without it; make a bundle under a new name")
     assert f"{folder}: expected a bundle with manifest.json, found {instead}" in message

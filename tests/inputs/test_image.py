@@ -162,6 +162,10 @@ def test_several_frames_are_as_many_inputs(tmp_path: Path) -> None:
     ):
         (only,) = SMALL.several(file)
         assert (seen(only) == np.array((200, 10, 30), np.uint8)).all()
+    (tmp_path / "opened").write_bytes(data)
+    with (tmp_path / "opened").open("rb") as opened:
+        assert SMALL.several(opened) == [data]
+    (tmp_path / "opened").unlink()
     assert len(SMALL.several(frames[0, :, :, 0])) == 1  # refused as grey, and not row by row
     (tmp_path / "b.PNG").write_bytes(encoded(flat(0, "L")))
     (tmp_path / "a.jpg").write_bytes(encoded(flat(0, "L"), "JPEG"))

@@ -160,7 +160,11 @@ def _image() -> Case:
             (np.zeros((4, 5, 3), np.uint16), "keep the upper 8 bits"),
             (np.zeros((4, 5, 3), bool), "astype(np.uint8) * 255"),
             (np.ma.masked_greater(_picture(0), 9), "found masked pixels"),
-            (torch.zeros(3, 4, 5), "move the colours last"),
+            (
+                torch.zeros(3, 4, 5),
+                "of a tensor frame.permute(1, 2, 0); then scale it: (frame * 255)",
+            ),
+            (torch.zeros(5), "[5]; pass what the camera gives, 0 to 255"),
             (
                 "https://a.b/c.jpg",
                 "expected a picture at 'https://a.b/c.jpg', found an address; download it",

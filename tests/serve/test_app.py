@@ -221,6 +221,10 @@ def test_a_body_must_say_that_it_is_json(served: Served) -> None:
         {"content-type": "application/x-www-form-urlencoded"},
     ):
         assert ask(served.url, {"text": "crimson"}, headers=kind).status == 415
+    packed = {"content-type": "application/json", "content-encoding": "gzip"}
+    refused = ask(served.url, {"text": "crimson"}, headers=packed)
+    assert refused.status == 415
+    assert refused.body["error"].startswith("content-encoding: expected none, found 'gzip'; send")
     assert (
         ask(
             served.url,

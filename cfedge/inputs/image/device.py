@@ -9,6 +9,7 @@ from __future__ import annotations
 import base64
 import binascii
 import importlib.util
+import io
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -58,6 +59,8 @@ class ImageInputs(StoredImages):
 
         An array uint8 [N, H, W, 3] is N frames, and one of one axis the bytes of a file.
         """
+        if isinstance(given, io.BufferedIOBase) and not is_file(given):
+            given = given.read()  # a file that was opened: once, as it is read once
         if isinstance(given, str | os.PathLike) or is_file(given) or is_opened(given):
             return [given]
         given = as_array(given)

@@ -23,6 +23,9 @@ __all__ = ["content", "encoded", "frame", "is_file", "is_opened", "middle", "pat
 Pixels = NDArray[np.uint8]
 
 
+_AS_IT_IS = "pass what the camera gives, 0 to 255"
+
+
 def is_file(value: object) -> bool:
     """Whether it holds the bytes of a file."""
     return isinstance(value, bytes | bytearray | io.BytesIO)
@@ -61,21 +64,31 @@ def frame(array: Array, where: str) -> Pixels:
 
 def _remedy(array: Array) -> str:
     """Say how what looks like a frame becomes one."""
+    layout = _layout(array)
+    if array.dtype == np.uint8 or layout == _AS_IT_IS:
+        return layout or f"{_AS_IT_IS}: frame.astype(np.uint8)"
+    return f"{layout}; then {_scale(array)}" if layout else _scale(array)
+
+
+def _layout(array: Array) -> str:
+    """Say how the axes become those of a frame; nothing where they are."""
     if array.ndim == 2 or (array.ndim == 3 and array.shape[2] == 1):
         return "repeat the grey: np.repeat(frame.reshape(H, W, 1), 3, axis=2)"
     if array.ndim == 3 and array.shape[2] == 4:
         return "leave the fourth value of each pixel out: frame[..., :3]"
     if array.ndim == 3 and array.shape[2] != 3 and array.shape[0] in (3, 4):
-        return "move the colours last: frame.transpose(1, 2, 0)"
-    if array.ndim != 3 or array.shape[2] != 3:
-        return "pass what the camera gives, 0 to 255"
+        return "move the colours last: frame.transpose(1, 2, 0), of a tensor frame.permute(1, 2, 0)"
+    return "" if array.ndim == 3 and array.shape[2] == 3 else _AS_IT_IS
+
+
+def _scale(array: Array) -> str:
     if array.dtype == np.bool_:
         return "scale it: frame.astype(np.uint8) * 255"
     if array.dtype.kind == "f" and (array <= 1).all():
         return "scale it: (frame * 255).astype(np.uint8)"
     if array.dtype == np.uint16:
         return "keep the upper 8 bits: (frame >> 8).astype(np.uint8)"
-    return "pass what the camera gives, 0 to 255: frame.astype(np.uint8)"
+    return f"{_AS_IT_IS}: frame.astype(np.uint8)"
 
 
 def middle(pixels: Pixels, height: int, width: int) -> Pixels:

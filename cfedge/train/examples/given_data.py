@@ -108,7 +108,12 @@ def _learned(
                 " inputs and labels"
             )
         return load(Path(inputs), INPUT_AND_LABEL._replace(group=groups), kind=kind)
+    named = (
+        isinstance(inputs, Mapping) or hasattr(inputs, "column_names") or hasattr(inputs, "columns")
+    )
+    step = "give its columns: the inputs, then the labels" if named else "give one for each input"
     raise UsageError(
-        f"task {name!r}: expected labels with the inputs, found none; give one for each input, or"
-        " the path of a file that holds both"
+        f"task {name!r}: expected labels with the inputs, found none"
+        f"{f' beside one {type(inputs).__name__}' if named else ''}; {step}, or the path of a file that"
+        " holds both"
     )

@@ -55,7 +55,7 @@ def check_name(name: str) -> None:
     TaskError
         Naming what a name may hold.
     """
-    if not TASK_NAME.fullmatch(name):
+    if not isinstance(name, str) or not TASK_NAME.fullmatch(name):
         raise TaskError(
             "task name: expected lower-case letters, digits, - and _ (at most 64), found"
             f" {name!r}; choose another"
