@@ -29,6 +29,8 @@ _PAGE = Known(
     "a web page, such as a site shows before somebody logs in",
     "open the address in a browser and download the file itself",
 )
+_CONVERT = "convert it to JPEG"
+_HEIC = (b"hei", b"hev", b"mif1", b"msf1")
 #: Where a mark stands, the mark, and what it begins. Before one that stands further in there is a
 #: NUL, which no file of letters has.
 _MARKS: tuple[tuple[int, bytes, Known], ...] = (
@@ -70,6 +72,8 @@ _MARKS: tuple[tuple[int, bytes, Known], ...] = (
     (0, b"\0\0\1\0", Known("an icon")),
     (0, b"v/1\1", Known("OpenEXR")),
     (128, b"DICM", Known("a DICOM file")),
+    *((4, b"ftyp" + brand, Known("a HEIC picture", _CONVERT)) for brand in _HEIC),
+    (4, b"ftypavi", Known("an AVIF picture", _CONVERT)),
     (4, b"ftyp", Known("a video")),
     (4, b"TFL3", Known("a TensorFlow Lite model")),
     (4, b"ORTM", Known("ONNX Runtime's own file format")),

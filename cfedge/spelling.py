@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from difflib import get_close_matches
 
 from cfedge.errors import DataError
+from cfedge.printable import is_seen
 from cfedge.values import is_missing, value_words
 
 __all__ = ["check_spelling", "did_you_mean", "folded"]
@@ -29,6 +30,11 @@ def did_you_mean(name: str, known: Iterable[str]) -> str:
     return f" (did you mean {near[0][:40]!r}?)" if near else ""
 
 
+def _is_bare(value: str) -> bool:
+    """Whether nothing of a string can be seen; most are quickly told to be plain."""
+    return not value.strip() or (not value.isprintable() and not is_seen(value))
+
+
 def check_spelling(value: object, noun: str, where: str) -> str:
     """Return the string in a cell, or refuse it.
 
@@ -43,8 +49,8 @@ def check_spelling(value: object, noun: str, where: str) -> str:
     ------
     DataError
     """
-    if is_missing(value) or (isinstance(value, str) and not value.strip()):
-        found = repr(value) if isinstance(value, str | float) else value_words(value)
+    if is_missing(value) or (isinstance(value, str) and _is_bare(value)):
+        found = ascii(value) if isinstance(value, str | float) else value_words(value)
         raise DataError(f"{where}: expected a {noun}, found {found}; fill it in or remove the row")
     if not isinstance(value, str):
         raise DataError(

@@ -1,4 +1,5 @@
-"""Archives that somebody packed, ZIP and tar: which of their files count, and how much they may unpack to.
+"""Archives that somebody packed, ZIP and tar: which of their files count, and how much they may
+unpack to.
 
 What an archive says of its files is checked before anything is unpacked, and zipfile and tarfile hold
 each file to what is said of it. Links of a tar archive are left out.

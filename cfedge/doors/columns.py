@@ -19,9 +19,10 @@ _AROUND = " \t'\"\u201c\u201d\u201e\u2018\u2019\u00ab\u00bb"
 #: What inputs and labels are called elsewhere: named as a suggestion, never taken unasked.
 _INPUTS = ("sentence", "utterance", "query", "content", "message", "question", "input", "body",
            "review", "tweet", "comment", "phrase", "prompt", "document", "file", "path", "img",
-           "filename", "file_name", "filepath", "image_path", "image_url")  # fmt: skip
+           "utt", "filename", "file_name", "filepath", "image_path", "image_url")  # fmt: skip
 _LABELS = ("intent", "category", "class", "tag", "sentiment", "target", "topic", "y",
-           "choice", "output", "type", "fine_label", "class_name", "breed", "species")  # fmt: skip
+           "choice", "output", "type", "fine_label", "class_name", "breed", "species",
+           "completion", "scenario")  # fmt: skip
 _GROUPS = ("person", "subject", "patient", "user", "speaker", "device", "video", "track", "session",
            "source", "author")  # fmt: skip
 

@@ -63,10 +63,12 @@ def disguised(start: bytes, suffix: str) -> tuple[str, str] | None:
     return None
 
 
-def step_of(what: str) -> str | None:
-    """Return what to do with a file that holds no rows, by what `cfedge.first_bytes.known` calls it; None
-    for all others.
+def step_of(what: str, *, labelled: bool = False) -> str | None:
+    """Return what to do with a file that holds no rows, by what `cfedge.first_bytes.known` calls it;
+    None for all others. `labelled`: it lies in a folder of a label.
     """
+    if what.startswith("a picture") and labelled:
+        return "give its name the ending of its format, such as .jpg or .png"
     if what.startswith("a picture"):
         return (
             "move each into a folder that is called as its label, or write a CSV of their paths and"

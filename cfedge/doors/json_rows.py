@@ -193,7 +193,8 @@ def _place(error: Exception) -> str:
             f"its end in column {error.colno}, where something is missing (each object stands in one"
             " line, or all of them in an array in a file .json)"
         )
-    hint = " (JSON has double quotes)" if rest.startswith("'") else ""
+    hints = {"'": " (JSON has double quotes)", ",": " (no comma stands behind the last, or a line)"}
+    hint = hints.get(rest[0], "")
     return f"{rest!r} in column {error.colno}, which is no JSON{hint}"
 
 

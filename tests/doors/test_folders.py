@@ -83,6 +83,12 @@ def test_folders_of_texts_are_read_by_label(tmp_path: Path) -> None:
     for data in (load(inside), load(tmp_path / "films.tar.gz")):
         assert data.test is not None
         assert (len(data.train), len(data.test), data.train.classes) == (6, 6, ("neg", "pos"))
+    beside = laid(tmp_path / "mail", {f"all/{name}": one for name, one in documents().items()})
+    (note,) = load(laid(beside, {"all/Summary.txt": "two labels"})).train.notes
+    assert note.endswith("(as 'all/Summary.txt')")
+    laid(beside, {"all/heat/picture": b"\xff\xd8\xff\xe0\0\x10JFIF", "all/heat/page": "<html>hot"})
+    with pytest.raises(DataError, match=r"a picture \(JPEG\); give its name the ending of its"):
+        load(beside)
     laid(folder, {"heat/empty.txt": " \n", "heat/nul.txt": "a\0b", "notes/table.bin": "x"})
     with pytest.raises(
         DataError, match=r"'heat/empty\.txt': expected a text, found an empty file;"
@@ -115,6 +121,9 @@ def test_folders_of_texts_and_packed_tables_are_tasks_too(tmp_path: Path) -> Non
     assert {len(one.train) for one in found.values()} == {4}
     counts = {name: {"door": 2, "heat": 2} for name in found}
     assert check(tasks).tasks == counts | {"fast": {"door": 4, "heat": 4}}  # and those of its test
+    laid(tmp_path / "odd", {"Smart Home.csv": table(",")})
+    (fault,) = check(tmp_path / "odd").faults
+    assert "found 'Smart Home'; rename it" in str(fault)
     laid(whole, {"heat/1.png": b"x"})  # what a picture shows, said beside it
     with pytest.raises(DataError, match="found folders of the kind image"):
         load(whole)

@@ -10,9 +10,11 @@ from pathlib import Path, PurePath, PurePosixPath
 from cfedge.counted import counted
 from cfedge.doors.archives import is_hidden
 from cfedge.doors.delimited import has_columns
+from cfedge.doors.disguises import step_of
 from cfedge.doors.encoding import decoded
 from cfedge.doors.reading import LIMITS, Reading, unreadable
 from cfedge.errors import DataError
+from cfedge.first_bytes import FIRST_BYTES, known
 from cfedge.inputs.files import inside
 from cfedge.plain_files import read_plain
 from cfedge.spelling import check_spelling
@@ -108,6 +110,12 @@ class Documents:
     def check(self, value: object, where: str) -> str:
         """Return the text that the bytes of a file hold; errors as of `read`."""
         assert isinstance(value, bytes)
+        found = known(value[:FIRST_BYTES])
+        if found is not None and not value.lstrip().startswith(b"<"):  # pages are texts
+            step = (
+                found.step or step_of(found.what, labelled=True) or "save its text as a .txt file"
+            )
+            raise DataError(f"{where}: expected a text, found {found.what}; {step}")
         reading = Reading((), self._encoding)
         text = decoded(value, where, reading).strip() if len(value) <= _LONG else ""
         if len(value) > _LONG or len(text) > LIMITS.cell_characters:

@@ -28,7 +28,7 @@ from cfedge.inputs.several import as_array, json_kind, listed
 __all__ = ["ImageInputs", "SUFFIXES", "opened", "stored", "versions"]
 
 #: Of the files that a folder's pictures are looked for among.
-SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff")
+SUFFIXES = (".jpg", ".jpeg", ".jfif", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff")
 
 
 #: Characters that a path has at most, and a picture in base64 at least.

@@ -17,7 +17,7 @@ from cfedge.first_bytes import FIRST_BYTES
 from cfedge.inputs import DEFAULT_KIND, KINDS, reader
 from cfedge.inputs.modality import Input
 from cfedge.plain_files import read_plain
-from cfedge.train.examples.class_layout import SPLITS
+from cfedge.train.examples.class_layout import ALL, SPLITS
 
 __all__ = [
     "Files",
@@ -103,8 +103,9 @@ def _nested(path: Path) -> Iterator[Path]:
     for depth in ("*/*", "*/*/*", "data/*/*/*"):
         yield from (entry for entry in path.glob(depth) if not entry.is_dir())
     for entry in path.glob("*/*/*/*"):  # as somebody unpacked an archive
-        outer, inner, *_ = entry.relative_to(path).parts
-        if (outer == inner or inner.lower() in SPLITS) and not entry.is_dir():
+        outer, inner, last, _ = entry.relative_to(path).parts
+        deep = outer == inner or inner.lower() in SPLITS or last.lower() in ALL
+        if deep and not entry.is_dir():
             yield entry
 
 

@@ -26,7 +26,7 @@ from cfedge.train.examples.class_files import (
     of_archive,
     of_folder,
 )
-from cfedge.train.examples.class_layout import SPLITS, Layout, are_splits, laid_out
+from cfedge.train.examples.class_layout import ALL, SPLITS, Layout, are_splits, laid_out
 from cfedge.train.examples.examples import Examples, LabelledData
 from cfedge.train.examples.labels import label_of
 
@@ -34,6 +34,7 @@ __all__ = [
     "LabelledFile",
     "LabelledFiles",
     "are_class_folders",
+    "are_tasks",
     "labelled_files",
     "left_out",
     "load_class_folders",
@@ -41,8 +42,6 @@ __all__ = [
 
 #: Folders beside the pictures that say what stands where in them.
 _BOXES = ("labels", "annotations")
-#: What folders of all pictures are called: no labels.
-_ALL = ("files", "frames", "image", "images", "img", "imgs", "jpegimages", "photos", "pictures")
 #: What systems leave in folders.
 _LITTER = ("thumbs.db", "desktop.ini", "icon\r")
 
@@ -132,15 +131,27 @@ def labelled_files(path: Path, known: Files) -> LabelledFiles:
             f" found none; move them there{', or unpack it' if path.is_file() else ''}"
         )
     layout = laid_out(file.path for file in files)
+    if layout.tasks:
+        shown = ", ".join(map(repr, layout.tasks[:4]))
+        raise DataError(
+            f"{path}: expected one folder a label, found folders of them in several ({shown:.120});"
+            " give one of these, or all as tasks without naming one"
+        )
     _check_labels(path, layout)
     found = [
         LabelledFile(file.path, layout.places[file.path].split, partial(_read, path, file, layout))
         if file.path in layout.places
         else LabelledFile(file.path, "train", partial(_refused, path, file.path))
         for file in files
-        if file.path in layout.places or not layout.may_stray
+        if file.path in layout.places or not _may_stray(file.path, layout, known)
     ]
-    return LabelledFiles(found, _strayed(path, layout))
+    strays = [one for one in layout.strays if _may_stray(one, layout, known)]
+    return LabelledFiles(found, _strayed(path, strays))
+
+
+def are_tasks(path: Path, known: Files) -> bool:
+    """Whether a folder holds several folders of folders of labels, which are no splits."""
+    return path.is_dir() and bool(laid_out(file.path for file in of_folder(path, known)).tasks)
 
 
 def left_out(path: Path, known: Files) -> tuple[str, ...]:
@@ -177,14 +188,23 @@ def _listed(known: Files) -> str:
     return ", ".join(filter(None, known.suffixes))
 
 
-def _strayed(path: Path, layout: Layout) -> tuple[str, ...]:
-    if not layout.may_stray or not layout.strays:
+def _may_stray(inside: PurePosixPath, layout: Layout, known: Files) -> bool:
+    """Whether a file in no folder of a label is left out: beside splits, and one of letters beside
+    labels, which is a list or says what the others are.
+    """
+    above = isinstance(known, Documents) and len(inside.parts) < min(
+        (len(path.parts) for path in layout.places), default=0
+    )
+    return layout.may_stray or above
+
+
+def _strayed(path: Path, strays: list[PurePosixPath]) -> tuple[str, ...]:
+    if not strays:
         return ()
-    count = counted(len(layout.strays), "file")
-    was = "was" if len(layout.strays) == 1 else "were"
+    count = counted(len(strays), "file")
+    was = "was" if len(strays) == 1 else "were"
     return (
-        f"{count} of {path} in no folder of a label {was} left out (as"
-        f" {str(layout.strays[0])!r:.100})",
+        f"{count} of {path} in no folder of a label {was} left out (as {str(strays[0])!r:.100})",
     )
 
 
@@ -196,7 +216,7 @@ def _check_labels(path: Path, layout: Layout) -> None:
         found = f"files right in the folders of splits ({', '.join(sorted(labels))})"
     elif one is not None and (boxes := _boxes(path, layout)) and boxes != one:
         found = f"the folder {one!r} beside a folder {boxes!r}, as object detection has it"
-    elif one is not None and one.lower() in _ALL:
+    elif one is not None and one.lower() in ALL:
         found = f"all files in the folder {one!r}, whose name is no label"
     else:
         return

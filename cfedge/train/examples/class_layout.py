@@ -1,4 +1,4 @@
-"""Which split and which label a file is of, by the folders that it lies in. Pure: paths alone decide.
+"""Which split and which label a file is of, by the folders that it lies in. Pure: paths decide.
 
 ``LABEL/FILE`` and ``SPLIT/LABEL/FILE`` are known, in one folder more or in several, as archives have
 them. A split's folder is called ``train``, ``validation`` or ``test``, or has one such word in its
@@ -13,7 +13,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import PurePosixPath
 from typing import NamedTuple
 
-__all__ = ["Layout", "Place", "SPLITS", "are_splits", "laid_out"]
+__all__ = ["ALL", "Layout", "Place", "SPLITS", "are_splits", "laid_out"]
 
 #: What a folder of a split may be called.
 SPLITS = {
@@ -26,6 +26,8 @@ SPLITS = {
     "test": "test",
     "testing": "test",
 }
+#: What folders of all pictures are called: no labels.
+ALL = ("files", "frames", "image", "images", "img", "imgs", "jpegimages", "photos", "pictures")
 #: What folders of files without a label are called.
 _NO_LABELS = ("unlabeled", "unlabelled", "unsup")
 _WORD = re.compile(r"[a-z]+")
@@ -50,11 +52,15 @@ class Layout(NamedTuple):
     may_stray
         There are splits, with which such files come: lists of addresses, pictures to be answered.
         Elsewhere they are a mistake.
+    tasks
+        The folders that hold folders of labels, where all files lie so and these are no splits:
+        those of several tasks.
     """
 
     places: Mapping[PurePosixPath, Place]
     strays: tuple[PurePosixPath, ...]
     may_stray: bool
+    tasks: tuple[str, ...]
 
 
 def laid_out(paths: Iterable[PurePosixPath]) -> Layout:
@@ -62,22 +68,35 @@ def laid_out(paths: Iterable[PurePosixPath]) -> Layout:
     folders = {path: _folders(path) for path in paths}
     depth = _common(list(folders.values()))
     folders = {path: names[depth:] for path, names in folders.items()}
+    holders = {names[-2] for names in folders.values() if _in_all(names)}
+    if len(holders) > 1:  # LABEL/images/FILE
+        folders = {path: names[:-1] if _in_all(names) else names for path, names in folders.items()}
     inside: dict[str, set[str]] = {}
     for names in folders.values():
         if len(names) == 2:
             inside.setdefault(names[0], set()).add(names[1])
     # train/train/cat.0.jpg: a folder was packed in its own name, and holds no labels
     splits = _splits([head for head, labels in inside.items() if labels != {head}])
+    labels = {label for of in inside.values() for label in of}
+    # val/images: all pictures of a split, which another one has by their labels
+    bare = {head for head, of in inside.items() if of < labels and {*map(str.lower, of)} <= {*ALL}}
     places: dict[PurePosixPath, Place] = {}
     for path, names in folders.items():
         if splits and names and names[-1].lower() in _NO_LABELS:
             continue
-        if len(names) == 2 and names[0] in splits:
+        if len(names) == 2 and names[0] in splits and names[0] not in bare:
             places[path] = Place(splits[names[0]], names[1])
         elif len(names) == 1 and not splits:
             places[path] = Place("train", names[0])
     strays = tuple(path for path in folders if path not in places)
-    return Layout(places, strays, bool(splits))
+    several = len(inside) > 1 and all(len(names) == 2 for names in folders.values())
+    tasks = tuple(inside) if several and not splits else ()
+    return Layout(places, strays, bool(splits), tasks)
+
+
+def _in_all(names: tuple[str, ...]) -> bool:
+    """Whether the last folder is one of all pictures, in another one than a split's."""
+    return len(names) > 1 and names[-1].lower() in ALL and names[-2].lower() not in SPLITS
 
 
 def are_splits(labels: Iterable[str]) -> bool:
@@ -112,7 +131,7 @@ def _folders(path: PurePosixPath) -> tuple[str, ...]:
 
 def _common(folders: Sequence[tuple[str, ...]]) -> int:
     """How many folders all files share, beside a split's and a label's. Files may lie right in the
-    last one where splits do, too.
+    last one where splits do, too, or several labels with more of them.
     """
     depth = 0
     while all(len(names) > depth for names in folders):
@@ -120,8 +139,10 @@ def _common(folders: Sequence[tuple[str, ...]]) -> int:
         deeper = [names for names in folders if len(names) > depth + 1]
         if len(heads) != 1 or heads.pop().lower() in SPLITS or not deeper:
             return depth
+        beside = len(folders) - len(deeper)
         below = {names[depth + 1] for names in deeper if len(names) > depth + 2}
-        if len(deeper) < len(folders) and not _splits(sorted(below)):
+        labels = {names[depth + 1] for names in deeper}
+        if beside and not _splits(sorted(below)) and (len(labels) < 2 or len(deeper) <= beside):
             return depth
         depth += 1
     return depth

@@ -19,13 +19,14 @@ from cfedge.doors import Reading, sheet
 from cfedge.doors.columns import same
 from cfedge.doors.reading import Record, Sheet
 from cfedge.doors.saved_datasets import is_saved, splits
-from cfedge.errors import DataError
+from cfedge.errors import DataError, TaskError
 from cfedge.inputs import DEFAULT_KIND, KINDS
 from cfedge.train.examples.class_files import known_files
-from cfedge.train.examples.class_folders import are_class_folders, labelled_files
+from cfedge.train.examples.class_folders import are_class_folders, are_tasks, labelled_files
 from cfedge.train.examples.data import INPUT_AND_LABEL, check_there, split_files
 from cfedge.train.examples.doubts import doubts
 from cfedge.train.examples.files_check import Fault, files_by_split, looked_at_files
+from cfedge.train.examples.labels import check_name
 from cfedge.train.examples.near import are_many, near_each_other
 from cfedge.train.examples.rows import Columns, Table, examples_of, looked_at, places
 from cfedge.train.examples.tables_beside import columns_of, names_inputs, tables_beside
@@ -88,8 +89,9 @@ def check(
     classes: Counter[str] = Counter()
     tasks: dict[str, Counter[str]] = {}
     for task, source, look, split in _parts(path, columns, encoding, kind):
-        if task:
-            tasks.setdefault(task, Counter())
+        if task and task not in tasks:
+            tasks[task] = Counter()
+            faults += _misnamed(task, source)
         try:
             table, wrong = look()
         except DataError as error:
@@ -134,8 +136,8 @@ def _parts(path: Path, columns: Columns, encoding: str | None, kind: str | None)
         if beside:
             return
     known = [one for one in kinds if are_class_folders(path, one)]
-    if known:
-        files = known_files(known[0], encoding)
+    files = known_files(known[0], encoding) if known else None
+    if files is not None and not are_tasks(path, files):
         found_files = labelled_files(path, files)
         splits_of = files_by_split(found_files)
         for name, files_of in splits_of.items():
@@ -163,6 +165,15 @@ def _parts(path: Path, columns: Columns, encoding: str | None, kind: str | None)
         for task, entry in task_files(path).items():
             for whole in _parts(entry, columns, encoding, kind):
                 yield whole._replace(task=task)
+
+
+def _misnamed(task: str, source: str) -> list[Fault]:
+    """Refuse the name of a file or folder of a task, where no task can have it."""
+    try:
+        check_name(task)
+    except TaskError as error:
+        return [Fault(source, f"{str(error).rpartition('; ')[0]}; rename it")]
+    return []
 
 
 def _told(look: Callable[[], _Looked], notes: tuple[str, ...]) -> _Looked:

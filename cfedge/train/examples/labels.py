@@ -139,6 +139,10 @@ def label_of(value: object, where: str, noun: str = "label") -> str:
     if is_missing(value):
         nothing = "NaN" if isinstance(value, float) else value_words(value)
         raise DataError(f"{where}: expected a {noun}, found {nothing}; fill it in or leave it out")
+    if isinstance(value, list | tuple) and not value:
+        raise DataError(
+            f"{where}: expected a {noun}, found an empty list; fill it in or leave it out"
+        )
     if isinstance(value, list | tuple | set | frozenset) or getattr(value, "shape", ()) != ():
         several = "a list" if len(value) == 1 else "several"  # type: ignore[arg-type]
         raise DataError(

@@ -133,7 +133,8 @@ def task_files(path: Path) -> dict[str, Path]:
         raise nothing_known(path) or DataError(
             f"{path}: expected a folder or a file of data for each task, found "
             f"{', '.join(sorted(entry.name for entry in path.iterdir())[:5]) or 'nothing'}; put a CSV"
-            f" file with the columns {DEFAULT_KIND} and label there"
+            f" file with the columns {DEFAULT_KIND} and label there, or .txt files in one"
+            " folder a label"
         )
     return found
 

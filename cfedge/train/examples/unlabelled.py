@@ -1,5 +1,5 @@
-"""Test tables without labels, as competitions give them: nothing is learned of them or measured by them,
-so they are left out and told of.
+"""Test tables without labels, as competitions give them: nothing is learned of them or measured by
+them, so they are left out and told of.
 """
 
 from __future__ import annotations

@@ -81,6 +81,7 @@ def test_folders_of_splits_are_the_splits(tmp_path: Path) -> None:
         ("pets-train/pets-train", "pets-test/pets-test"): "pets-pred/pets-pred/1.png",
         ("pets/train", "pets/test"): "pets/test/unsup/1.png",
         ("seg_train/seg_train", "seg_test/seg_test"): None,
+        ("small/train", "small/test"): "small/val/images/1.png",
     }
     for number, (heads, stray) in enumerate(odd.items()):
         names = [f"{head}/{name}" for head in heads for name in NAMES]
@@ -98,6 +99,8 @@ def test_folders_of_splits_are_the_splits(tmp_path: Path) -> None:
         "bus",
         "train",
     )
+    inner = tree(tmp_path / "inner", "train/cat/images/1.png", "train/dog/images/1.png")
+    assert load(inner, kind="image").train.classes == ("cat", "dog")
     assert load(tree(tmp_path / "alone", "my-test/cat/1.png"), kind="image").train.classes == (
         "cat",
     )
@@ -200,6 +203,14 @@ def test_a_folder_of_folders_of_labels_is_several_tasks(tmp_path: Path) -> None:
         "pets": ("cat", "dog"),
         "cars": ("blue", "red"),
     }
+    assert check(tmp_path / "all").tasks == {
+        "pets": {"cat": 2, "dog": 2},
+        "cars": {"red": 1, "blue": 1},
+    }
+    with pytest.raises(
+        DataError, match=r"found folders of them in several \('cars', 'pets'\); give"
+    ):
+        load(tmp_path / "all", kind="image")
 
 
 @cases("cell", ["../outside.png", "/etc/hostname", "link.png", "loop.png"])
@@ -429,6 +440,7 @@ def test_a_folder_without_pictures_is_named(tmp_path: Path) -> None:
         "cat.mp4": (b"\0\0\0\x18ftypmp42", r"\(a video\); save the frames that count"),
         "data_batch_1": (b"\x80\x04K\x01.", r"\(a pickle of .*\); none is opened, as it may run"),
         "train-images": (struct.pack(">I", 2051), "MNIST's own format .* one picture each"),
+        "cat/1.HEIC": (b"\0\0\0\x18ftypheic", r"\(a HEIC picture\); convert it to JPEG"),
         "cat.0.png": (picture(0), "move each into a folder that is called as its label"),
     }
     for number, (name, (content, words)) in enumerate(files.items()):
