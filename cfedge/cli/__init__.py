@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 from typing import Annotated, Any
 
 import typer
@@ -33,13 +34,16 @@ from cfedge.cli import (
 from cfedge.cli.panels import FIRST_STEPS, Panels
 from cfedge.cli.show import say
 from cfedge.cli.streams import prepare
-from cfedge.errors import CfedgeError, MissingExtraError
+from cfedge.errors import CfedgeError, MissingExtraError, StorageError
 from cfedge.version import __version__
 
 __all__ = ["app", "main"]
 
 #: Packages of the workshop's extras: on a device a command that needs one says so in a line.
 WORKSHOP = {"onnx", "optimum", "scipy", "sklearn", "torch", "transformers"}
+
+#: As a shell says it of what Ctrl-C ended.
+_INTERRUPTED = 130
 
 app = typer.Typer(
     name="cfedge",
@@ -111,6 +115,16 @@ def main(arguments: list[str] | None = None) -> Any:
     except CfedgeError as error:
         say(f"cfedge: {' '.join(str(error).split())}", error=True)
         raise SystemExit(error.exit_code) from error
+    except OSError as error:
+        if error.errno != errno.ENAMETOOLONG:
+            raise
+        say(
+            f"cfedge: could not use {str(error.filename)!r:.80}: {error.strerror}; shorten it",
+            error=True,
+        )
+        raise SystemExit(StorageError.exit_code) from error
+    except KeyboardInterrupt:
+        raise SystemExit(_INTERRUPTED) from None
     except ModuleNotFoundError as error:
         if (error.name or "").partition(".")[0] not in WORKSHOP:
             raise

@@ -94,6 +94,9 @@ def inspect_tasks(
     share = TAIL_SHARE if tail_share is None else tail_share
     certified = certificates(opened, tail_share=share)
     rows = [task.record() for task in certified.tasks.values()]
+    if not rows and not json:
+        say(f"{workspace}: no task yet; add one with: cfedge add {workspace} NAME --data FILE")
+        return
     if plot is not None:
         _draw(rows, plot)
     if curve and not json:

@@ -264,6 +264,10 @@ def test_every_refusal_is_one_line_with_its_exit_code(
     _refused(
         ["add", tiny_workspace, "Bad Name", "--data", clash], 4, "task name: expected lower-case"
     )
+    endless = tmp_path / ("a" * 300)
+    _refused(["check", endless], 3, "expected a file or a folder of data, found nothing")
+    _refused(["add", tiny_workspace, "x", "--data", endless], 3, "found nothing; check the path")
+    _refused(["init", endless], 9, "could not use '.*: File name too long; shorten it")
     _refused(["remove", tiny_workspace, "nope"], 4, "found 'nope'")
     _refused(
         ["init", tiny_workspace, "--backbone", "local"], 2, "expected a new name for the workspace"
@@ -292,7 +296,8 @@ def test_every_refusal_is_one_line_with_its_exit_code(
         assert ("wrong, at" in " ".join(shown.split())) == (command == "list")
         assert "wrong task" not in " ".join(shown.split())
     WorkspaceFolder(empty).remove(last)
-    shown = _run("list", empty).stdout.decode()
+    shown, inspected = (_run(name, empty).stdout.decode() for name in ("list", "inspect"))
+    assert shown == inspected
     assert shown == f"{empty}: no task yet; add one with: cfedge add {empty} NAME --data FILE\n"
     for command in ("list", "inspect"):
         _refused([command, tiny_bundle], 6, "found a bundle; give the workspace that it was")

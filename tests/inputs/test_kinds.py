@@ -435,6 +435,10 @@ def test_a_word_of_the_command_line_is_an_input(
     found = modality.prepare(value)
     for name, array in modality.prepare(case.inputs[0]).feeds.items():
         np.testing.assert_array_equal(found.feeds[name], array)
+    if not modality.written:  # what is no path is told so, however long it is
+        for odd in ("a" * 5000, f"[{'1, ' * 2000}1]"):
+            with pytest.raises(InputError, match=r"(argument|input) 1: expected"):
+                modality.prepare(modality.words(odd, "argument 1")[0], 1)
 
 
 def test_inputs_have_names_of_one_line(case: Case, modality: Modality) -> None:

@@ -175,7 +175,12 @@ class ArrayInputs:
 
     def words(self, value: str, where: str) -> list[Input]:
         """Return the array in a ``.npy`` file, or all of a folder's, by name."""
-        if not Path(value).is_dir():
+        if value.lstrip().startswith("["):
+            raise InputError(
+                f'{where}: expected the path of an array, or {{"array": [...]}}, found a list alone;'
+                " write it as such an object"
+            )
+        if not os.path.isdir(value):  # noqa: PTH112 - pathlib raises for a name that is too long
             return [Path(value)]
         found = sorted(path for path in Path(value).iterdir() if path.suffix.lower() == ".npy")
         if not found:

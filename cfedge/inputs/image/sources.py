@@ -5,6 +5,7 @@ Each is checked here before anything is decoded.
 
 from __future__ import annotations
 
+import errno
 import io
 import os
 from pathlib import Path
@@ -136,8 +137,10 @@ def content(path: str | os.PathLike[str], where: str) -> bytes:
             data = file.read(MOST_BYTES + 1)
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or error
+        too_long = getattr(error, "errno", None) == errno.ENAMETOOLONG
+        step = 'give one in base64 as {"image": "..."}' if too_long else "name a file"
         raise InputError(
-            f"{where}: expected a picture at {name}, found: {reason}; name a file"
+            f"{where}: expected a picture at {name}, found: {reason}; {step}"
         ) from error
     return data
 

@@ -8,6 +8,7 @@ or folder are read by `cfedge.train.examples.task_files`.
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -79,8 +80,8 @@ def load(
         return load_class_folders(path, kind, encoding)
     if path.is_file():
         return LabelledData(load_file(path, columns, encoding, kind))
-    tables = read_tables(path, columns, encoding, kind)
-    loaded = {split: with_doubts(examples_of(table), table) for split, table in tables.items()}
+    tables = read_tables(path, columns, encoding, kind).items()
+    loaded = {split: with_doubts(examples_of(table), table) for split, table in tables}
     return LabelledData(loaded["train"], loaded.get("validation"), loaded.get("test"))
 
 
@@ -91,7 +92,7 @@ def load_file(
     kind: str = DEFAULT_KIND,
 ) -> Examples:
     """Load one file of inputs and labels; errors as of `load`."""
-    if path.exists():
+    if os.path.exists(path):  # noqa: PTH110 - pathlib raises for a name that is too long
         check_there(path)
         if are_class_folders(path, kind):
             return load_class_folders(path, kind, encoding).train
@@ -112,15 +113,12 @@ def check_there(path: Path) -> None:
             "-: expected a file or a folder of data, found standard input, which is read once where"
             " data are read again; save it as a file"
         )
-    if not path.exists() and path.is_symlink():
-        raise DataError(
-            f"{path}: expected a file or a folder of data, found a link that leads nowhere; correct"
-            " the link"
-        )
-    if not path.exists():
-        address = re.match(r"[a-z][a-z0-9+.-]+:/", str(path))
-        step = "check the path" if address is None else "download it, and give the file"
-        found = "nothing" if address is None else "an address"
+    if not os.path.exists(path):  # noqa: PTH110 - as above
+        found, step = "nothing", "check the path"
+        if os.path.islink(path):  # noqa: PTH114
+            found, step = "a link that leads nowhere", "correct the link"
+        elif re.match(r"[a-z][a-z0-9+.-]+:/", str(path)):
+            found, step = "an address", "download it, and give the file"
         raise DataError(f"{path}: expected a file or a folder of data, found {found}; {step}")
     if not path.is_file() and not path.is_dir():
         raise DataError(
