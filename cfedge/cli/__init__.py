@@ -119,7 +119,7 @@ def main(arguments: list[str] | None = None) -> Any:
         if error.errno != errno.ENAMETOOLONG:
             raise
         say(
-            f"cfedge: could not use {str(error.filename)!r:.80}: {error.strerror}; shorten it",
+            f"cfedge: could not use {str(error.filename)[:70]!r}: {error.strerror}; shorten it",
             error=True,
         )
         raise SystemExit(StorageError.exit_code) from error

@@ -46,6 +46,8 @@ def line_items(stream: BinaryIO, *, plain: bool = False) -> Iterator[Item]:
     for number, line in enumerate(lines(stream), start=1):
         where = f"line {number}"
         content = line.rstrip(b"\r\n")
+        if number == 1:
+            _check_letters(content)
         yield Item(number, where, partial(_inputs, line=content, where=where, plain=plain))
 
 
@@ -78,6 +80,23 @@ def file_step(path: str, bundle: Path, noun: str) -> str:
 
 def _words(modality: Modality, word: str, where: str) -> list[Input]:
     return modality.words(word, where)
+
+
+def _check_letters(start: bytes) -> None:
+    """Refuse a file of no letters by its first line: each of its lines would be refused for itself."""
+    try:
+        if b"\0" not in start and start.decode("utf-8"):
+            return
+    except UnicodeDecodeError:
+        pass
+    from cfedge.first_bytes import FIRST_BYTES, known
+
+    found = known(start[:FIRST_BYTES])
+    if found is not None:
+        raise UsageError(
+            f"standard input: expected lines, found {found.what}; give the file's name instead, or"
+            " lines that name files or hold inputs"
+        )
 
 
 def _inputs(modality: Modality, line: bytes, where: str, *, plain: bool) -> list[Input]:

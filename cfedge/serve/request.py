@@ -51,7 +51,9 @@ def read_request(body: bytes, modality: Modality, limits: Limits) -> Asked:
             body.decode("utf-8"), object_pairs_hook=_once, parse_constant=_no_constant
         )
     except (ValueError, RecursionError) as error:  # also of bytes that are not UTF-8
-        raise UsageError(f"body: {expected}, found no JSON: {error}") from error
+        letters = isinstance(error, UnicodeDecodeError)
+        reason = "bytes that are no UTF-8" if letters else error
+        raise UsageError(f"body: {expected}, found no JSON: {reason}") from error
     if not isinstance(content, dict):
         raise UsageError(f"body: {expected}, found {json_kind(content)}")
     if odd := sorted(set(content) - {noun, "inputs", "task", "top", "coverage"}):

@@ -267,7 +267,7 @@ def test_every_refusal_is_one_line_with_its_exit_code(
     endless = tmp_path / ("a" * 300)
     _refused(["check", endless], 3, "expected a file or a folder of data, found nothing")
     _refused(["add", tiny_workspace, "x", "--data", endless], 3, "found nothing; check the path")
-    _refused(["init", endless], 9, "could not use '.*: File name too long; shorten it")
+    _refused(["init", endless], 9, "could not use '.*': File name too long; shorten it")
     _refused(["remove", tiny_workspace, "nope"], 4, "found 'nope'")
     _refused(
         ["init", tiny_workspace, "--backbone", "local"], 2, "expected a new name for the workspace"

@@ -124,6 +124,9 @@ def test_a_word_that_names_a_file_is_answered_and_told_of(
     odd = run("predict", tiny_bundle, given="crimson".encode("utf-16-le"))
     assert (odd.returncode, odd.stdout) == (10, b"")
     assert b"line 1: expected letters in UTF-8, found NUL characters, as UTF-16" in odd.stderr
+    picture = run("predict", tiny_bundle, given=b"\x89PNG\r\n\x1a\n\xe6\n\xb9\n")
+    assert (picture.returncode, picture.stdout, picture.stderr.count(b"\n")) == (2, b"", 1)
+    assert b"expected lines, found a picture (PNG); give the file's name" in picture.stderr
     both = run("predict", tiny_bundle, "-", "crimson", given=table)
     assert (both.returncode, both.stdout) == (2, b"")
     assert both.stderr.startswith(b"cfedge: -: expected it alone, for lines of standard input")

@@ -136,6 +136,7 @@ def test_health_and_metrics_tell_what_answers(
     ("body", "status", "pattern"),
     [
         (b"", 400, "found no JSON"),
+        (b'{"text": "cr\xefmson"}', 400, "found no JSON: bytes that are no UTF-8"),
         (b"{", 400, "found no JSON"),
         (b"\xff\xfe{\x00}\x00", 400, "found no JSON"),
         (b'{"text": NaN}', 400, "found no JSON: NaN"),
