@@ -26,6 +26,8 @@ EXIT_SHARE = 0.95
 #: (docs/decisions/0049-many-examples.md).
 MOST_EXAMPLES = 50_000
 #: Threads of torch, far more than cores: OpenMP ends the process where it cannot make them.
+#: Seeds that NumPy and torch both take, also with some more added for further orders.
+_SEEDS = 1 << 63
 _MOST_THREADS = 256
 
 
@@ -137,6 +139,8 @@ class Settings:
         ):
             if getattr(self, name) < 1:
                 raise UsageError(f"{name}: expected >= 1, found {getattr(self, name)}")
+        if not 0 <= self.seed < _SEEDS:
+            raise UsageError(f"seed: expected 0 to {_SEEDS - 1}, found {self.seed}")
         if not 0 < self.held_out < 1:
             raise UsageError(f"held_out: expected a share in (0, 1), found {self.held_out}")
         if not 0 <= self.position_dropout < 1:

@@ -127,6 +127,7 @@ REFUSED: dict[str, tuple[str, str, str]] = {
     "a header of a thousand letters": ("a.csv", "x" * 1000 + ",b\n1,2\n", f"found '{'x' * 60}...', 'b'"),
     "answers of nobody": ("a.json", '[{"text": "a", "q.responses": null, "q.responses.status": ["submitted"]}]', "expected a label, found nothing"),
     "an answer that is no list": ("a.json", '[{"data": {"text": "a"}, "annotations": [{"result": 5}]}]', "expected a label, found nothing"),
+    "a text of many labels": ("a.csv", "text,label\n" + "".join(f"a,x{at}\n" for at in range(9)), "found 'x0' and 'x1' and 'x2' and 6 more; keep one"),
     "a row of pandas that is short": ("a.json", '{"columns": ["text", "label"], "data": [["a"], ["b", "x"], ["c", "x"]]}', "found a list ['a']"),
     "comments in JSON": ("a.json", '// notes\n[{"text": "a", "label": "on"}]', "line 1"),
 }  # fmt: skip

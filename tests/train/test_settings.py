@@ -16,6 +16,8 @@ from cfedge.train.settings import Settings
     [
         ({"rank": 0}, "rank: expected >= 1, found 0"),
         ({"class_rank": 0}, "class_rank: expected >= 1, found 0"),
+        ({"seed": -1}, "seed: expected 0 to 9223372036854775807, found -1"),
+        ({"seed": 1 << 63}, "seed: expected 0 to"),
         ({"held_out": 1.0}, r"held_out: expected a share in \(0, 1\), found 1.0"),
         ({"position_dropout": 1.0}, r"position_dropout: expected a share in \[0, 1\), found 1.0"),
         ({"exit_share": 1.0}, r"exit_share: expected a share in \[0, 1\), found 1.0"),

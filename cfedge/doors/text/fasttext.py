@@ -35,9 +35,14 @@ def sheet(path: Path, reading: Reading) -> Sheet:
         file.close()
         if has_columns(first, reading):
             return delimited.sheet(path, reading)
+        if reading.columns == ("text",):  # of inputs alone each line is one
+            reading.note(f"each line of {path.name} was read as a text")
+            file = opened(path, reading)
+            return Sheet(("text",), _plain(file), close=file.close)
         raise DataError(
             f"{path}: expected lines of fastText (__label__NAME and a text), found"
-            f" {first.strip()[:60]!r}; save it as CSV with the columns text and label"
+            f" {first.strip()[:60]!r}; save it as CSV with the columns"
+            f" {' and '.join(reading.columns)}"
         )
     file.seek(0)
     return Sheet(("text", "label"), _rows(file), close=file.close)
@@ -56,3 +61,9 @@ def _rows(file: io.TextIOWrapper) -> Iterator[Record]:
         rest = _LABELS("", line).strip()
         label = labels[0] if len(labels) == 1 else labels or None
         yield Record(number, {"text": rest, "label": label})
+
+
+def _plain(file: io.TextIOWrapper) -> Iterator[Record]:
+    for number, line in enumerate(file, start=1):
+        if line.strip():
+            yield Record(number, {"text": line.strip()})

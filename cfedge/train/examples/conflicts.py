@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Sequence
 
 from cfedge.counted import counted
 from cfedge.inputs import reader
 from cfedge.train.examples.examples import Examples
 from cfedge.train.examples.rows import Table
 
-__all__ = ["conflicts", "with_conflicts"]
+__all__ = ["conflicts", "labels_of", "with_conflicts"]
+
+#: Labels that are named.
+_MOST = 3
 
 
 def conflicts(table: Table) -> dict[str, list[int]]:
@@ -33,7 +37,7 @@ def with_conflicts(examples: Examples, table: Table) -> Examples:
     if not found:
         return examples
     rows = next(iter(found.values()))
-    labels = " and ".join(repr(label) for label in dict.fromkeys(table.labels[row] for row in rows))
+    labels = labels_of(table, rows)
     carried = counted(len(found), f"{table.kind} carries", f"{table.kind}s carry")
     note = (
         f"{carried} several labels; the first is {str(table.inputs[rows[0]])!r:.200} ({labels},"
@@ -41,3 +45,10 @@ def with_conflicts(examples: Examples, table: Table) -> Examples:
         " learned from and never held out, so what the held-out examples say is of the others alone"
     )
     return dataclasses.replace(examples, notes=(*examples.notes, note))
+
+
+def labels_of(table: Table, rows: Sequence[int]) -> str:
+    """Return how a sentence names the labels of some rows: the first of them, and how many more."""
+    names = list(dict.fromkeys(table.labels[row] for row in rows))
+    more = [f"{len(names) - _MOST} more"] if len(names) > _MOST else []
+    return " and ".join([f"{name!r:.60}" for name in names[:_MOST]] + more)

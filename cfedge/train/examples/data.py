@@ -25,11 +25,11 @@ from cfedge.train.examples.examples import Examples, LabelledData
 from cfedge.train.examples.nothing_known import nothing_known
 from cfedge.train.examples.rows import Columns, Table, examples_of, table_of
 from cfedge.train.examples.tables_beside import columns_of, tables_beside
+from cfedge.train.examples.there import check_there
 from cfedge.train.examples.unlabelled import without_unlabelled
 
 __all__ = [
     "INPUT_AND_LABEL",
-    "check_there",
     "load",
     "load_file",
     "load_inputs",
@@ -98,32 +98,6 @@ def load_file(
             return load_class_folders(path, kind, encoding).train
     table = read_file([path], columns, encoding, kind)
     return with_doubts(examples_of(table), table)
-
-
-def check_there(path: Path) -> None:
-    """Refuse what is not there, and a FIFO, a device and the like, which would be waited for.
-
-    Raises
-    ------
-    DataError
-        Naming what is there instead.
-    """
-    if str(path) == "-":
-        raise DataError(
-            "-: expected a file or a folder of data, found standard input, which is read once where"
-            " data are read again; save it as a file"
-        )
-    if not os.path.exists(path):  # noqa: PTH110 - as above
-        found, step = "nothing", "check the path"
-        if os.path.islink(path):  # noqa: PTH114
-            found, step = "a link that leads nowhere", "correct the link"
-        elif re.match(r"[a-z][a-z0-9+.-]+:/", str(path)):
-            found, step = "an address", "download it, and give the file"
-        raise DataError(f"{path}: expected a file or a folder of data, found {found}; {step}")
-    if not path.is_file() and not path.is_dir():
-        raise DataError(
-            f"{path}: expected a file or a folder of data, found neither; save the data as a file"
-        )
 
 
 def load_inputs(

@@ -23,7 +23,7 @@ from cfedge.errors import DataError, TaskError
 from cfedge.inputs import DEFAULT_KIND, KINDS
 from cfedge.train.examples.class_files import known_files
 from cfedge.train.examples.class_folders import are_class_folders, are_tasks, labelled_files
-from cfedge.train.examples.data import INPUT_AND_LABEL, check_there, split_files
+from cfedge.train.examples.data import INPUT_AND_LABEL, split_files
 from cfedge.train.examples.doubts import doubts
 from cfedge.train.examples.files_check import Fault, files_by_split, looked_at_files
 from cfedge.train.examples.labels import check_name
@@ -31,6 +31,7 @@ from cfedge.train.examples.near import are_many, near_each_other
 from cfedge.train.examples.rows import Columns, Table, examples_of, looked_at, places
 from cfedge.train.examples.tables_beside import columns_of, names_inputs, tables_beside
 from cfedge.train.examples.task_files import task_files
+from cfedge.train.examples.there import check_there
 from cfedge.train.examples.unlabelled import without_unlabelled
 
 __all__ = ["Checked", "Fault", "check"]

@@ -13,7 +13,7 @@ from decimal import Context, Decimal
 from cfedge.counted import counted
 from cfedge.inputs import reader
 from cfedge.spelling import did_you_mean
-from cfedge.train.examples.conflicts import conflicts, with_conflicts
+from cfedge.train.examples.conflicts import conflicts, labels_of, with_conflicts
 from cfedge.train.examples.examples import Examples
 from cfedge.train.examples.labels import label_fault, look
 from cfedge.train.examples.rows import Table, places
@@ -84,7 +84,7 @@ def _by_label(table: Table) -> dict[str, list[int]]:
 def _of_several_labels(table: Table) -> Iterator[Doubt]:
     found = list(conflicts(table).values())
     for rows in found[:_MOST]:
-        labels = " and ".join(repr(one) for one in dict.fromkeys(table.labels[row] for row in rows))
+        labels = labels_of(table, rows)
         shown = str(table.inputs[rows[0]])
         yield (
             _numbers(table, rows),

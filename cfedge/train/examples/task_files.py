@@ -18,11 +18,12 @@ from cfedge.first_bytes import FIRST_BYTES
 from cfedge.inputs import DEFAULT_KIND
 from cfedge.plain_files import read_plain
 from cfedge.train.examples.class_layout import SPLITS
-from cfedge.train.examples.data import INPUT_AND_LABEL, check_there, load, read_file, split_files
+from cfedge.train.examples.data import INPUT_AND_LABEL, load, read_file, split_files
 from cfedge.train.examples.doubts import with_doubts
 from cfedge.train.examples.examples import Examples, LabelledData
 from cfedge.train.examples.nothing_known import nothing_known
 from cfedge.train.examples.rows import Columns, examples_of
+from cfedge.train.examples.there import check_there
 
 __all__ = ["grouped", "load_tasks", "task_files"]
 

@@ -258,6 +258,11 @@ def test_an_open_quote_is_refused(tmp_path: Path) -> None:
 
 
 def test_a_folder_named_as_a_file_is_refused(tmp_path: Path) -> None:
+    for name, what in (("workspace.json", "a workspace"), ("manifest.json", "a bundle")):
+        (tmp_path / what).mkdir()
+        (tmp_path / what / name).write_text("{}")
+        with pytest.raises(DataError, match=rf"expected data, found {what}; give the examples"):
+            load(tmp_path / what)
     (tmp_path / "a.csv").mkdir()
     with pytest.raises(DataError, match="could not read"):
         load_file(tmp_path / "a.csv")
@@ -663,3 +668,7 @@ def test_inputs_alone_without_their_column_are_refused_by_its_name(tmp_path: Pat
     assert str(caught.value).endswith(
         ": expected a column 'text', found 'image', 'kind'; call the column of the inputs 'text'"
     )
+    lines = tmp_path / "unknown.txt"
+    for content in ("what is it\n\nwho are you\n", "text\nwhat is it\nwho are you\n"):
+        lines.write_text(content, encoding="utf-8")
+        assert load_inputs(lines) == ("what is it", "who are you")
