@@ -64,7 +64,8 @@ class Backbone:
         What inputs of no task look like to it (`cfedge.lookup.background`); None: nobody knows.
     frozen_views
         How many of the first views are, together, the tail's features without an adapter: such a
-        trunk runs the tail's blocks too. 0: none are, and the tail is run.
+        trunk runs the tail's blocks too. 0: none are, and the tail is run. Where they are several
+        the lookup reads all views at once (`cfedge.lookup.Slices`), elsewhere the first.
     """
 
     name: str
@@ -91,6 +92,11 @@ class Backbone:
             if key not in ("name", "source_sha256", "background")
         }
         return hashlib.sha256(canonical_json(decisive)).hexdigest()
+
+    @property
+    def lookup_width(self) -> int:
+        """So many of the trunk's features, the first of them, the lookup reads."""
+        return sum(self.views) if self.frozen_views > 1 else self.views[0]
 
     def files(self) -> dict[str, FileRef]:
         """Its files by role."""

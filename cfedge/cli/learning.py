@@ -115,11 +115,11 @@ _OPTIONS: dict[str, tuple[Any, Any]] = {
         ),
     ),
     "class_rank": (
-        int,
+        int | None,
         typer.Option(
             "--class-rank",
             rich_help_panel=EXPERT,
-            help="Directions of a class's own shape, at most.",
+            help="Directions of a class's own shape, at most; otherwise 12, and 8 on lite0.",
         ),
     ),
     "exit_share": (

@@ -6,14 +6,15 @@ little an input looks like any task (ood).
 from __future__ import annotations
 
 from cfedge.lookup.background import Background
+from cfedge.lookup.cluster_statistics import ClusterStatistics
 from cfedge.lookup.evidence import Evidence, decide
 from cfedge.lookup.lookup import Lookup
 from cfedge.lookup.match import TaskMatch, TaskMatches
 from cfedge.lookup.router import Router
 from cfedge.lookup.signature import (
     VIEWS,
-    ClusterStatistics,
     Features,
+    Slices,
     StoredSignature,
     TaskSignature,
 )
@@ -25,6 +26,7 @@ __all__ = [
     "Features",
     "Lookup",
     "Router",
+    "Slices",
     "StoredSignature",
     "TaskMatch",
     "TaskMatches",

@@ -35,16 +35,18 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from cfedge.lookup.cluster_statistics import ClusterStatistics
 from cfedge.lookup.kept import Arrays, check_arrays
-from cfedge.lookup.signature import ClusterStatistics
 
 __all__ = [
     "ALONE",
     "BREADTH",
     "ClassShape",
     "NEAR",
-    "OWN_SHAPE",
+    "OF_ALL_VIEWS",
+    "OF_ONE_VIEW",
     "Shared",
+    "Strength",
     "alone",
     "ridge",
     "task_evidence",
@@ -55,12 +57,10 @@ Floats = NDArray[np.float32]
 Doubles = NDArray[np.float64]
 
 #: Of the arrays to keep: dtype and sizes.
-_KINDS = {"precision": (np.float64, "DD"), "doubt": (np.float64, "N")}
+_KINDS = {"precision": (np.float64, "DD"), "doubt": (np.float64, "N"), "own": (np.float64, "N")}
 
-#: a: the share of a class's own shape in its covariance.
-OWN_SHAPE = 0.45
-#: tau for each unit of the first stage's intensity of shrinkage, at least and at most.
-_RIDGE = 3.0, 0.1, 3.0
+#: tau for each unit of the first stage's intensity of shrinkage, and at most.
+_RIDGE = 3.0, 3.0
 #: Of the evidence, in nats, for each root of the features' width.
 _TEMPERATURE = 0.2
 #: Of tr(P S), what a task of one class is given beforehand at most, and by the root of its examples
@@ -72,7 +72,27 @@ ALONE, NEAR = 0.15, 0.5
 BREADTH = 0.5
 
 
-def ridge(intensity: float) -> float:
+class Strength(NamedTuple):
+    """How much the examples say.
+
+    Attributes
+    ----------
+    own
+        a: the share of a class's own shape in its covariance.
+    ridge
+        tau, at least.
+    """
+
+    own: float
+    ridge: float
+
+
+OF_ONE_VIEW = Strength(0.45, 0.1)
+#: Several times as many numbers of the same examples (docs/decisions/0057-all-views.md).
+OF_ALL_VIEWS = Strength(0.2, 0.5)
+
+
+def ridge(intensity: float, least: float = OF_ONE_VIEW.ridge) -> float:
     """Return tau, of the mean variance what is added to the shared covariance: the more, the less
     the examples say of it.
 
@@ -80,7 +100,7 @@ def ridge(intensity: float) -> float:
     examples and width. With 5 examples a class of MiniLM's features tau is some 1.5 behind the
     trunk and 2.7 behind the tail, with 130 it is .1 and .2 (docs/decisions/0042-all-examples.md).
     """
-    times, least, most = _RIDGE
+    times, most = _RIDGE
     return min(most, max(least, times * intensity))
 
 
@@ -109,25 +129,26 @@ def alone(square: float, directions: int, examples: int) -> float:
 
 
 class Shared(NamedTuple):
-    """What all classes have in common: P, symmetric float64 [D, D], and tr(P S), by how much a mean
-    of one example lengthens m' P m.
+    """What all classes have in common: P, symmetric float64 [D, D], tr(P S), by how much a mean of one
+    example lengthens m' P m, and a.
     """
 
     precision: Doubles
     doubt: float
+    own: float
 
     @classmethod
-    def of(cls, within: Doubles, intensity: float) -> Shared:
+    def of(cls, within: Doubles, intensity: float, strength: Strength = OF_ONE_VIEW) -> Shared:
         """Return it of the within-class covariance S and the first stage's intensity of shrinkage;
         P is the identity where all examples of each class are the same.
         """
         width = len(within)
         level = float(np.trace(within)) / width
         if level <= 0:
-            return cls(np.eye(width), 0.0)
-        inverse = np.linalg.inv(within + ridge(intensity) * level * np.eye(width))
+            return cls(np.eye(width), 0.0, strength.own)
+        inverse = np.linalg.inv(within + ridge(intensity, strength.ridge) * level * np.eye(width))
         inverse = (inverse + inverse.T) / 2
-        return cls(inverse, float(np.vdot(inverse, within)))
+        return cls(inverse, float(np.vdot(inverse, within)), strength.own)
 
     @property
     def extent(self) -> tuple[int, ...]:
@@ -136,14 +157,15 @@ class Shared(NamedTuple):
 
     def arrays(self) -> dict[str, NDArray[np.generic]]:
         """Return the arrays to keep."""
-        return {"precision": self.precision, "doubt": np.array([self.doubt])}
+        numbers = {"doubt": np.array([self.doubt]), "own": np.array([self.own])}
+        return {"precision": self.precision, **numbers}
 
     @classmethod
     def from_arrays(cls, arrays: Arrays, what: str) -> Shared:
         """Wrap what `arrays` returned; errors as of `cfedge.lookup.kept.check_arrays`."""
         check_arrays(arrays, _KINDS, what)
         found: dict[str, Any] = dict(arrays)
-        return cls(found["precision"], float(found["doubt"][0]))
+        return cls(found["precision"], float(found["doubt"][0]), float(found["own"][0]))
 
 
 class ClassShape(NamedTuple):
@@ -163,16 +185,16 @@ class ClassShape(NamedTuple):
         rows = statistics.factor[start:stop].astype(np.float64)
         mean = statistics.means[place].astype(np.float64)
         count = float(statistics.counts[place])
-        own = OWN_SHAPE / count
+        rest, own = 1 - shared.own, shared.own / count
         projected = rows @ shared.precision
         inner = own * (projected @ rows.T)
-        inner[np.diag_indices(len(rows))] += 1 - OWN_SHAPE
+        inner[np.diag_indices(len(rows))] += rest
         lower = np.linalg.cholesky(inner)
-        directions = math.sqrt(own / (1 - OWN_SHAPE)) * np.linalg.solve(lower, projected)
-        linear = shared.precision @ mean / (1 - OWN_SHAPE)
+        directions = math.sqrt(own / rest) * np.linalg.solve(lower, projected)
+        linear = shared.precision @ mean / rest
         spread = float(np.log(lower.diagonal()).sum())
-        offset = 0.5 * len(rows) * math.log(1 - OWN_SHAPE) - spread - 0.5 * float(mean @ linear)
-        offset += shared.doubt * (1 / count + given) / (2 * (1 - OWN_SHAPE))
+        offset = 0.5 * len(rows) * math.log(rest) - spread - 0.5 * float(mean @ linear)
+        offset += shared.doubt * (1 / count + given) / (2 * rest)
         return cls(directions, directions @ mean, linear, offset)
 
 

@@ -21,11 +21,11 @@ from collections.abc import Mapping
 import numpy as np
 from numpy.typing import NDArray
 
-from cfedge.lookup.class_gaussians import ClassShape, Shared, alone
+from cfedge.lookup.class_gaussians import OF_ONE_VIEW, ClassShape, Shared, Strength, alone
+from cfedge.lookup.cluster_statistics import ClusterStatistics
 from cfedge.lookup.finite import finite
 from cfedge.lookup.kept import Keep
 from cfedge.lookup.lookup import Lookup
-from cfedge.lookup.signature import ClusterStatistics
 
 __all__ = ["ClassTable", "KEPT_BYTES"]
 
@@ -54,6 +54,8 @@ class ClassTable:
         See `KEPT_BYTES`.
     keep
         Gives what was computed of this very lookup before, or has it computed.
+    strength
+        Of the classes' own shapes.
 
     Attributes
     ----------
@@ -68,12 +70,13 @@ class ClassTable:
         *,
         kept_bytes: int = KEPT_BYTES,
         keep: Keep[Shared] | None = None,
+        strength: Strength = OF_ONE_VIEW,
     ) -> None:
         self._signatures, self._tasks, self._spans = signatures, lookup.tasks, lookup.spans
         self._lookup, self._task_of = lookup, lookup.task_of
 
         def made() -> Shared:
-            return Shared.of(lookup.within, lookup.shrinkage)
+            return Shared.of(lookup.within, lookup.shrinkage, strength)
 
         self.shared = made() if keep is None else keep(made)
         count, rows, width = len(self._task_of), lookup.factor_rows, lookup.width

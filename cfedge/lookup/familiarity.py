@@ -32,12 +32,11 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from cfedge.lookup.class_gaussians import OWN_SHAPE
 from cfedge.lookup.class_rows import ERRORS, class_rows
 from cfedge.lookup.class_table import ClassTable
+from cfedge.lookup.cluster_statistics import ClusterStatistics
 from cfedge.lookup.kept import Keep
 from cfedge.lookup.lookup import Lookup
-from cfedge.lookup.signature import ClusterStatistics
 from cfedge.lookup.whitened import Whitened
 
 __all__ = ["Familiarity", "KEPT_BYTES", "NEAREST", "Terms"]
@@ -85,6 +84,11 @@ class Familiarity:
         Centres of a broad corpus, float32 [G, D]; None: the class means alone.
     keep
         Gives what was computed of these very parts before, or has it computed.
+
+    Attributes
+    ----------
+    width
+        D, of an input.
     """
 
     def __init__(
@@ -96,9 +100,11 @@ class Familiarity:
         keep: Keep[Whitened] | None = None,
     ) -> None:
         self._signatures, self._lookup, self._table = signatures, lookup, table
+        self.width = lookup.width
         shared = table.shared
         #: tr S and tr(P S).
         self._level, self._doubt = float(np.trace(lookup.within)), shared.doubt
+        self._twice_rest = 2 * (1 - shared.own)
 
         def made() -> Whitened:
             return Whitened.of(shared.precision, lookup.class_means, background)
@@ -150,7 +156,7 @@ class Familiarity:
         return Terms(
             cosine=1.0 - _most(products[count:-1]),
             relative=inside - 2.0 * _most(scores),
-            density=whole / (2 * (1 - OWN_SHAPE)) - _most(g) - (square - inside) / 2,
+            density=whole / self._twice_rest - _most(g) - (square - inside) / 2,
         )
 
     def _of(self, task: int) -> _Classes:
@@ -170,7 +176,7 @@ class Familiarity:
         error = self._doubt / counts
         # what a class that is a task of its own has for being found says nothing of its inputs
         given = self._doubt * self._table.given(task)
-        bonus = ((ERRORS - 1) * error - given) / (2 * (1 - OWN_SHAPE))
+        bonus = ((ERRORS - 1) * error - given) / self._twice_rest
         rows = class_rows(means, counts, self._center, self._lower, self._level, error)
         products = np.concatenate([rows.linear, rows.directions, self._linear_shift[None]])
         return _Classes(products, rows.offsets, bonus.astype(np.float32))

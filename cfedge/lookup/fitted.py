@@ -12,9 +12,9 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from cfedge.lookup.cluster_statistics import ClusterStatistics
 from cfedge.lookup.kept import Arrays, check_arrays, odd
 from cfedge.lookup.lda import MIN_SPREAD, Pooled, Space, discriminants, pool
-from cfedge.lookup.signature import ClusterStatistics
 
 __all__ = ["Fitted", "moments"]
 

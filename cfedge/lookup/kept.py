@@ -45,7 +45,7 @@ Keep: TypeAlias = Callable[[Callable[[], _Kept]], _Kept]
 
 
 class KeepPart(Protocol):
-    """The same of one kind and of a part, ``trunk`` or ``tail``."""
+    """The same of one kind and of a part of signatures: ``trunk``, ``first`` or ``tail``."""
 
     def __call__(self, part: str, kind: type[_Kept], make: Callable[[], _Kept]) -> _Kept:
         """Return what was kept, or make it and keep it."""

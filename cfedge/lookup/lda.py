@@ -20,7 +20,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from cfedge.lookup.signature import ClusterStatistics
+from cfedge.lookup.cluster_statistics import ClusterStatistics
 
 __all__ = [
     "MIN_SPREAD",

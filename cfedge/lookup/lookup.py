@@ -38,6 +38,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cfedge.errors import IncompatibleError, UsageError
+from cfedge.lookup.cluster_statistics import ClusterStatistics
 from cfedge.lookup.cluster_table import ClusterTable, RoughTable
 from cfedge.lookup.finite import finite, finite_rows
 from cfedge.lookup.fitted import Fitted
@@ -46,7 +47,6 @@ from cfedge.lookup.lda import MIN_SPREAD
 from cfedge.lookup.match import TaskMatch, TaskMatches
 from cfedge.lookup.projection import Projection
 from cfedge.lookup.scored import Scored, best_outside, largest
-from cfedge.lookup.signature import ClusterStatistics
 
 __all__ = ["Lookup"]
 

@@ -1,17 +1,34 @@
-"""Of the tasks' signatures the part that one stage of the lookup reads."""
+"""Of the tasks' signatures the part that one stage of the lookup reads, and what is made of it: once,
+when an input first needs it, however many threads ask.
+"""
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Iterator, Mapping
-from typing import TypeAlias
+from functools import cached_property, partial
+from operator import attrgetter
+from typing import Any, TypeAlias, TypeVar
 
-from cfedge.lookup.signature import ClusterStatistics, StoredSignature, TaskSignature
+from cfedge.lookup.background import Background
+from cfedge.lookup.class_gaussians import OF_ALL_VIEWS, OF_ONE_VIEW, Shared
+from cfedge.lookup.class_table import ClassTable
+from cfedge.lookup.cluster_statistics import ClusterStatistics
+from cfedge.lookup.cluster_table import RoughTable
+from cfedge.lookup.familiarity import Familiarity
+from cfedge.lookup.fitted import Fitted
+from cfedge.lookup.kept import Keep, KeepPart
+from cfedge.lookup.lookup import Lookup
+from cfedge.lookup.signature import Slices, StoredSignature, TaskSignature
+from cfedge.lookup.whitened import Whitened
 
-__all__ = ["Parts", "Signatures"]
+__all__ = ["Made", "Parts", "Signatures"]
 
 _Signature: TypeAlias = TaskSignature | StoredSignature
 #: By task name.
 Signatures: TypeAlias = Mapping[str, TaskSignature] | Mapping[str, StoredSignature]
+_Kept = TypeVar("_Kept", Fitted, Shared, Whitened)
+_Made = TypeVar("_Made", ClassTable, Lookup, Familiarity)
 
 
 class Parts(Mapping[str, ClusterStatistics]):
@@ -32,3 +49,74 @@ class Parts(Mapping[str, ClusterStatistics]):
 
     def __len__(self) -> int:
         return len(self._signatures)
+
+
+class Made:
+    """What is made of each part: ``trunk``, ``first`` or ``tail``, as of `TaskSignature`.
+
+    Parameters
+    ----------
+    signatures, background, keep
+        See `cfedge.lookup.Router`.
+    table
+        Of the trunk's part.
+    """
+
+    def __init__(
+        self,
+        signatures: Signatures,
+        background: Background | None,
+        keep: KeepPart | None,
+        table: RoughTable | None,
+    ) -> None:
+        self._signatures, self._background = signatures, background
+        self._keep, self._rough = keep, table
+        self._made: dict[tuple[type, str], Any] = {}
+        self._making = threading.Lock()
+
+    def lookup(self, part: str) -> Lookup:
+        """Return the scores by class means and one covariance for all."""
+        table, keep = self._rough if part == "trunk" else None, self._keeping(part, Fitted)
+        return self._once(Lookup, part, lambda: Lookup(self._of(part), table=table, keep=keep))
+
+    @cached_property
+    def slices(self) -> Slices | None:
+        """As of the signatures, which are alike in this."""
+        one: _Signature = self._signatures[next(iter(self._signatures))]
+        return one.slices
+
+    def table(self, part: str) -> ClassTable:
+        """Return the classes' own shapes."""
+        lookup, keep = self.lookup(part), self._keeping(part, Shared)
+
+        def make() -> ClassTable:
+            strength = OF_ALL_VIEWS if part == "trunk" and self.slices else OF_ONE_VIEW
+            return ClassTable(self._of(part), lookup, keep=keep, strength=strength)
+
+        return self._once(ClassTable, part, make)
+
+    def familiar(self, part: str) -> Familiarity:
+        """Return what compares inputs with one task."""
+        found: Familiarity | None = self._made.get((Familiarity, part))
+        if found is not None:
+            return found  # which is asked for every input
+        lookup, table, known = self.lookup(part), self.table(part), self._background
+        centres = known and (known.tail if part == "tail" else known.trunk)
+        keep = self._keeping(part, Whitened)
+        return self._once(
+            Familiarity, part, lambda: Familiarity(self._of(part), lookup, table, centres, keep)
+        )
+
+    def _of(self, part: str) -> Mapping[str, ClusterStatistics]:
+        return Parts(self._signatures, attrgetter(part))
+
+    def _keeping(self, part: str, kind: type[_Kept]) -> Keep[_Kept] | None:
+        return None if self._keep is None else partial(self._keep, part, kind)
+
+    def _once(self, kind: type[_Made], part: str, make: Callable[[], _Made]) -> _Made:
+        if (kind, part) not in self._made:
+            with self._making:
+                if (kind, part) not in self._made:
+                    self._made[kind, part] = make()
+        made: _Made = self._made[kind, part]
+        return made

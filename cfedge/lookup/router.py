@@ -6,7 +6,8 @@ still are, look deeper.
 - second: each class's own shape behind the trunk (`cfedge.lookup.class_gaussians`), in place of the
   first stage's scores;
 - third: the same classes' own shapes behind the frozen tail, added class by class. It alone costs a run:
-  one of the tail, for the inputs that need it (docs/decisions/0036-class-gaussians.md).
+  one of the tail, for the inputs that need it (docs/decisions/0036-class-gaussians.md). Where the
+  first two read all of a trunk that runs the whole network, there is none.
 
 How unlike a task an input is, is another question than which task is nearest, and has its own
 answer behind either look (`cfedge.lookup.familiarity`).
@@ -16,36 +17,28 @@ Letters: B batch, D width, V views, T tasks.
 
 from __future__ import annotations
 
-import threading
-from collections.abc import Callable, Collection, Mapping
-from functools import partial
-from operator import attrgetter
-from typing import Any, TypeVar
+from collections.abc import Callable, Collection
 
 import numpy as np
 from numpy.typing import NDArray
 
 from cfedge.lookup.background import Background
-from cfedge.lookup.class_gaussians import Shared, task_evidence, temperature
+from cfedge.lookup.class_gaussians import task_evidence, temperature
 from cfedge.lookup.class_table import ClassTable
 from cfedge.lookup.cluster_table import RoughTable
 from cfedge.lookup.evidence import Closer, Evidence, decide
-from cfedge.lookup.familiarity import Familiarity, Terms
-from cfedge.lookup.fitted import Fitted
-from cfedge.lookup.kept import Keep, KeepPart
+from cfedge.lookup.familiarity import Terms
+from cfedge.lookup.kept import KeepPart
 from cfedge.lookup.lookup import Lookup
 from cfedge.lookup.match import TaskMatch, TaskMatches
-from cfedge.lookup.parts import Parts, Signatures
+from cfedge.lookup.parts import Made, Signatures
 from cfedge.lookup.scored import distances_of
-from cfedge.lookup.signature import ClusterStatistics, Features
-from cfedge.lookup.whitened import Whitened
+from cfedge.lookup.signature import Features
 from cfedge.margins import Margins
 
 __all__ = ["CANDIDATES", "Router"]
 
 Floats = NDArray[np.float32]
-_Kept = TypeVar("_Kept", Fitted, Shared, Whitened)
-_Made = TypeVar("_Made", ClassTable, Lookup, Familiarity)
 
 #: Classes at which a further stage is taken, those that the first likes best: to read the shapes of
 #: all of ten tasks takes three times as long, and the answers are as good
@@ -91,11 +84,8 @@ class Router:
         background: Background | None = None,
         keep: KeepPart | None = None,
     ) -> None:
-        self._signatures, self._background = signatures, background
-        self._made: dict[str, Any] = {}
-        self._making = threading.Lock()
-        self._keep = keep
-        self.first = self._lookup("trunk", table)
+        self._made = Made(signatures, background, keep, table)
+        self.first = self._made.lookup("trunk")
         self.tasks, self.spans = self.first.tasks, self.first.spans
         self._width = self.first.width
         self.margins = margins or Margins()
@@ -105,70 +95,50 @@ class Router:
         """Of the second stage: made when the first input needs it, so that an engine opens
         sooner.
         """
-        keep = self._keeping("trunk", Shared)
-        return self._once("near", lambda: ClassTable(self._of("trunk"), self.first, keep=keep))
+        return self._made.table("trunk")
 
     @property
     def tail(self) -> Lookup:
         """Of the tail's statistics, made likewise."""
-        return self._once("tail", lambda: self._lookup("tail"))
+        return self._made.lookup("tail")
 
     @property
     def deep(self) -> ClassTable:
-        """Of the third stage, made likewise."""
-        behind, keep = self.tail, self._keeping("tail", Shared)
-        return self._once("deep", lambda: ClassTable(self._of("tail"), behind, keep=keep))
+        """Of the tail's statistics, for the third stage, made likewise."""
+        return self._made.table("tail")
+
+    @property
+    def reads_whole(self) -> bool:
+        """Whether tasks left one part of all that the trunk says: there is no third stage."""
+        return self._made.slices is not None
 
     def warm_up(self) -> None:
         """Make now what would be made when an input first needs it."""
-        self.near.warm_up()
-        self.deep.warm_up()
-        self._familiar()
-        self._familiar_deep()
+        for part in (self._near_part, "trunk", "tail"):
+            self._made.table(part).warm_up()
+        self._made.familiar(self._near_part)
+        self._made.familiar("tail")
+
+    @property
+    def _near_part(self) -> str:
+        """What an input is compared with its task by: the first view, which is quick."""
+        return "first" if self.reads_whole else "trunk"
 
     def behind_trunk(self, trunk: Floats, task: int) -> Terms:
         """Compare features float32 [V D] behind the trunk with the task at position `task`."""
-        return self._familiar()(trunk[: self._width], task)
+        familiar = self._made.familiar(self._near_part)
+        return familiar(trunk[: familiar.width], task)
 
     def behind_tail(self, tail: Floats, task: int) -> Terms:
         """Compare features float32 [D] behind the frozen tail likewise."""
-        return self._familiar_deep()(tail, task)
+        return self._made.familiar("tail")(tail, task)
 
     def behind(self, features: Features, task: int) -> list[tuple[Terms, Terms]]:
         """Compare N inputs likewise, behind the trunk and the tail."""
-        trunk = self._familiar().several(features.trunk[:, : self._width], task)
-        return list(zip(trunk, self._familiar_deep().several(features.tail, task), strict=True))
-
-    def _familiar(self) -> Familiarity:
-        behind = self.near
-        return self._once("familiar", lambda: self._compared("trunk", self.first, behind))
-
-    def _familiar_deep(self) -> Familiarity:
-        lookup, behind = self.tail, self.deep
-        return self._once("familiar deep", lambda: self._compared("tail", lookup, behind))
-
-    def _compared(self, part: str, lookup: Lookup, table: ClassTable) -> Familiarity:
-        centres = None if self._background is None else getattr(self._background, part)
-        keep = self._keeping(part, Whitened)
-        return Familiarity(self._of(part), lookup, table, centres, keep)
-
-    def _lookup(self, part: str, table: RoughTable | None = None) -> Lookup:
-        return Lookup(self._of(part), table=table, keep=self._keeping(part, Fitted))
-
-    def _keeping(self, part: str, kind: type[_Kept]) -> Keep[_Kept] | None:
-        return None if self._keep is None else partial(self._keep, part, kind)
-
-    def _of(self, part: str) -> Mapping[str, ClusterStatistics]:
-        return Parts(self._signatures, attrgetter(part))
-
-    def _once(self, name: str, make: Callable[[], _Made]) -> _Made:
-        """Make a part of a stage once, however many threads ask first."""
-        if name not in self._made:
-            with self._making:
-                if name not in self._made:
-                    self._made[name] = make()
-        made: _Made = self._made[name]
-        return made
+        familiar = self._made.familiar(self._near_part)
+        trunk = familiar.several(features.trunk[:, : familiar.width], task)
+        tail = self._made.familiar("tail").several(features.tail, task)
+        return list(zip(trunk, tail, strict=True))
 
     def begin(self, trunk: Floats, position: int = 0) -> Evidence:
         """Take the first stage of one input, features float32 [V D] behind the trunk.

@@ -1,10 +1,9 @@
-"""What a task leaves for the lookup: per cluster counts and means, and its pooled scatter, for all
-stages.
+"""What a task leaves for the lookup: statistics for all its stages.
 
 Statistics of several tasks are sums, so a signature depends on its own task alone and travels
 alone. Learning one is `cfedge.train.features.signature`'s, files are others'.
 
-Letters: B batch, D width, C clusters, K factor rank.
+Letters: B batch, D width.
 """
 
 from __future__ import annotations
@@ -18,93 +17,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cfedge.errors import IncompatibleError
-from cfedge.lookup.packing import FACTOR_BITS, MEANS_BITS, ORIGIN_BITS, packed, unpacked
-from cfedge.lookup.stored_statistics import check_stored
+from cfedge.lookup.cluster_statistics import ClusterStatistics
 
-__all__ = ["ClusterStatistics", "Features", "StoredSignature", "TaskSignature", "VIEWS"]
+__all__ = ["Features", "Slices", "StoredSignature", "TaskSignature", "VIEWS"]
 
 Floats = NDArray[np.float32]
 
 #: Of the positions behind the trunk: the directions of mean, largest and smallest values, side by
 #: side.
 VIEWS = 3
-
-
-@dataclass(frozen=True, eq=False, repr=False)
-class ClusterStatistics:
-    """What one task leaves for the lookup.
-
-    Attributes
-    ----------
-    counts
-        int64 [C], examples a cluster.
-    means
-        float32 [C, D], cluster means of the features; rounded by
-        `cfedge.lookup.packing.from_first`, so that they are stored exactly.
-    factor
-        float32 [K, D], `cfedge.lookup.packing.on_grid`, F with F' F + diag(diagonal) ~ the
-        within-cluster scatter sum_i r_i r_i'; each row is of one cluster's scatter.
-    factor_classes
-        int64 [K], the cluster of each row of the factor, ascending.
-    diagonal
-        float32 [D], >= 0, what the factor leaves out of the scatter's diagonal.
-    quartic
-        sum_i |r_i|^4, for the shrinkage.
-    """
-
-    counts: NDArray[np.int64]
-    means: NDArray[np.floating]
-    factor: NDArray[np.floating]
-    diagonal: NDArray[np.float32]
-    quartic: float
-    factor_classes: NDArray[np.int64]
-
-    def arrays(self) -> dict[str, NDArray[np.generic]]:
-        """Return the arrays to store."""
-        origin = self.means[:1]
-        rows = {
-            "origin": packed(origin, ORIGIN_BITS),
-            "means": packed(self.means.astype(np.float64) - origin, MEANS_BITS),
-            "factor": packed(self.factor, FACTOR_BITS),
-        }
-        return {
-            "counts": self.counts,
-            "factor_classes": self.factor_classes,
-            **{name: planes for name, (planes, _) in rows.items()},
-            **{f"{name}_scale": steps for name, (_, steps) in rows.items()},
-            "diagonal": self.diagonal,
-            "quartic": np.array([self.quartic], np.float64),
-        }
-
-    @classmethod
-    def from_arrays(
-        cls, arrays: Mapping[str, NDArray[np.generic]], what: str, width: int
-    ) -> ClusterStatistics:
-        """Check and wrap stored arrays.
-
-        Raises
-        ------
-        IncompatibleError
-            Naming `what` and the array that does not fit.
-        """
-        check_stored(arrays, what, width)
-        rows = {
-            name: unpacked(
-                arrays[name].astype(np.uint8, copy=False),
-                arrays[f"{name}_scale"].astype(np.float32, copy=False),
-                width,
-                f"{what}: expected {name}",
-            )
-            for name in ("origin", "means", "factor")
-        }
-        return cls(
-            counts=arrays["counts"].astype(np.int64, copy=False),
-            means=rows["origin"] + rows["means"],
-            factor=rows["factor"],
-            factor_classes=arrays["factor_classes"].astype(np.int64, copy=False),
-            diagonal=arrays["diagonal"].astype(np.float32, copy=False),
-            quartic=float(arrays["quartic"][0]),
-        )
 
 
 class Features(NamedTuple):
@@ -116,6 +37,38 @@ class Features(NamedTuple):
     tail: Floats
 
 
+class Slices(NamedTuple):
+    """Of a trunk that runs the whole network.
+
+    Attributes
+    ----------
+    first
+        So many of its first features are its first view.
+    tail
+        So many are together the frozen tail's features, each of them times `share`.
+    directions
+        Of how many directions of length 1 these consist.
+    """
+
+    first: int
+    tail: int
+    directions: int
+
+    @classmethod
+    def of(cls, views: Sequence[int], frozen_views: int) -> Slices | None:
+        """Return those of a backbone's record; None: the lookup reads the first view alone, and a
+        task leaves statistics behind the tail besides.
+        """
+        if frozen_views < 2:
+            return None
+        return cls(views[0], sum(views[:frozen_views]), frozen_views)
+
+    @property
+    def share(self) -> float:
+        """What makes the directions one of length 1."""
+        return float(self.directions**-0.5)
+
+
 @dataclass(frozen=True, eq=False, repr=False)
 class TaskSignature:
     """What one task leaves for all stages: one cluster a class, the same examples in both.
@@ -123,17 +76,30 @@ class TaskSignature:
     Attributes
     ----------
     trunk
-        Behind the trunk, in the first view.
+        Behind the trunk, in what of its features the lookup reads.
     tail
         Behind the frozen tail.
+    slices
+        Where the trunk's part has the tail's in it; None: they are apart.
     """
 
     trunk: ClusterStatistics
     tail: ClusterStatistics
+    slices: Slices | None = None
+
+    @classmethod
+    def of_slices(cls, trunk: ClusterStatistics, slices: Slices) -> TaskSignature:
+        """Make it of the trunk's part alone."""
+        return cls(trunk, trunk.sliced(slices.tail, slices.share), slices)
+
+    @cached_property
+    def first(self) -> ClusterStatistics:
+        """Behind the trunk, in the first view."""
+        return self.trunk if self.slices is None else self.trunk.sliced(self.slices.first)
 
     def arrays(self) -> dict[str, NDArray[np.generic]]:
-        """Return the arrays to store: ``trunk.<name>`` and ``tail.<name>``."""
-        parts = {"trunk": self.trunk, "tail": self.tail}
+        """Return the arrays to store: ``trunk.<name>``, and ``tail.<name>`` where that is apart."""
+        parts = {"trunk": self.trunk} | ({} if self.slices else {"tail": self.tail})
         return {
             f"{part}.{name}": array
             for part, statistics in parts.items()
@@ -147,17 +113,18 @@ class TaskSignature:
         what: str,
         width: int,
         views: Sequence[int] = (),
+        frozen_views: int = 0,
     ) -> TaskSignature:
         """Check and wrap stored arrays of a backbone whose tail's features are of `width`, and
         whose trunk has `views` of these widths; without any, the first is as wide as the tail's
-        features.
+        features. `frozen_views` is the backbone's.
 
         Raises
         ------
         IncompatibleError
             See `ClusterStatistics.from_arrays`; or the two parts do not count the same examples.
         """
-        return StoredSignature(arrays, what, width, views).whole()
+        return StoredSignature(arrays, what, width, views, frozen_views).whole()
 
 
 class StoredSignature:
@@ -166,13 +133,18 @@ class StoredSignature:
 
     Parameters
     ----------
-    arrays, what, width, views
+    arrays, what, width, views, frozen_views
         As of `TaskSignature.from_arrays`.
+
+    Attributes
+    ----------
+    slices
+        As of `TaskSignature`.
 
     Raises
     ------
     IncompatibleError
-        An array is of neither part.
+        An array is of no part that there is.
     """
 
     def __init__(
@@ -181,15 +153,20 @@ class StoredSignature:
         what: str,
         width: int,
         views: Sequence[int] = (),
+        frozen_views: int = 0,
     ) -> None:
-        self._parts: dict[str, dict[str, NDArray[np.generic]]] = {"trunk": {}, "tail": {}}
-        self._what, self._widths = what, {"trunk": views[0] if views else width, "tail": width}
+        self.slices = Slices.of(views, frozen_views)
+        self._what = what
+        self._widths = {"trunk": views[0] if views else width, "tail": width}
+        if self.slices:
+            self._widths = {"trunk": sum(views)}
+        self._parts: dict[str, dict[str, NDArray[np.generic]]] = {part: {} for part in self._widths}
         for name, array in arrays.items():
             part, _, statistic = name.partition(".")
             if part not in self._parts:
                 raise IncompatibleError(
-                    f"{what}: expected arrays of trunk and tail, found {name!r}; learn the task"
-                    " again"
+                    f"{what}: expected arrays of {' and '.join(self._parts)}, found {name!r}; learn"
+                    " the task again"
                 )
             self._parts[part][statistic] = array
 
@@ -199,19 +176,26 @@ class StoredSignature:
         return self._unpacked("trunk")
 
     @cached_property
+    def first(self) -> ClusterStatistics:
+        """As of `TaskSignature`; for errors see `ClusterStatistics.from_arrays`."""
+        return self.trunk if self.slices is None else self.trunk.sliced(self.slices.first)
+
+    @cached_property
     def tail(self) -> ClusterStatistics:
         """As of `TaskSignature`; for errors see `ClusterStatistics.from_arrays`."""
+        if self.slices:
+            return self.trunk.sliced(self.slices.tail, self.slices.share)
         return self._unpacked("tail")
 
     def whole(self) -> TaskSignature:
-        """Unpack both parts; for errors see `TaskSignature.from_arrays`."""
+        """Unpack all parts; for errors see `TaskSignature.from_arrays`."""
         trunk, tail = self.trunk, self.tail
         if not np.array_equal(trunk.counts, tail.counts):
             raise IncompatibleError(
                 f"{self._what}: expected equal counts of trunk and tail, found"
                 f" {trunk.counts!s:.80} and {tail.counts!s:.80}; learn the task again"
             )
-        return TaskSignature(trunk, tail)
+        return TaskSignature(trunk, tail, self.slices)
 
     def _unpacked(self, part: str) -> ClusterStatistics:
         what = f"{part}'s part of the {self._what}"

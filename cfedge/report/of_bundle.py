@@ -84,7 +84,7 @@ def _task(task: Task) -> contents.Task:
 def _clusters(bundle: Bundle, task: Task) -> ClusterStatistics:
     backbone, what = bundle.manifest.backbone, f"signature of task {task.name!r}"
     rule, arrays = RULES[bundle.manifest.lookup], load_arrays(bundle[task.signature], what)
-    signature = rule.stored(arrays, what, backbone.width, backbone.views)
+    signature = rule.stored(arrays, what, backbone.width, backbone.views, backbone.frozen_views)
     found = rule.counted(signature)
     if found != len(task.classes):
         raise IncompatibleError(

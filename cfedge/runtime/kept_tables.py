@@ -49,11 +49,13 @@ class KeptTables:
             "cpu": [cpu.machine, cpu.name, *cpu.flags], "numpy": np.__version__,
         }  # fmt: skip
         backbone, tasks = manifest.backbone, manifest.tasks
-        self._widths = {"trunk": backbone.views[0], "tail": backbone.width}
+        self._widths = {
+            "trunk": backbone.lookup_width, "first": backbone.views[0], "tail": backbone.width,
+        }  # fmt: skip
         self._counts = len(tasks), sum(len(task.classes) for task in tasks)
 
     def __call__(self, part: str, kind: type[_Kept], make: Callable[[], _Kept]) -> _Kept:
-        """Return what is kept of this kind of ``trunk`` or ``tail``, or make it and keep it."""
+        """Return what is kept of this kind and part, or make it and keep it."""
         cache, name = PrivateCache("tables"), self._name(part, kind)
         found = self._read(cache.read(name, _FILE_BYTES), part, kind)
         if found is None:

@@ -45,7 +45,10 @@ class Signatures(Mapping[str, Any]):
     def __getitem__(self, name: str) -> Any:
         what = f"signature of task {name!r}"
         arrays = load_arrays(self._opened[name].signature(), what)
-        return self._rule.stored(arrays, what, self._backbone.width, self._backbone.views)
+        backbone = self._backbone
+        return self._rule.stored(
+            arrays, what, backbone.width, backbone.views, backbone.frozen_views
+        )
 
     def check(self, name: str) -> None:
         """Unpack a signature whole.

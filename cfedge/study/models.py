@@ -55,10 +55,10 @@ def _given(learned: LearnedOrder) -> Measured:
 
 
 def _rule(learned: LearnedOrder, model: str, rule: Rule, *, frozen: bool) -> Measured:
-    """A rule on the whole frozen encoder's features answers alone; on the trunk's first view it
-    finds the task of an adapter.
+    """A rule on the whole frozen encoder's features answers alone; on what the lookup reads behind
+    the trunk it finds the task of an adapter.
     """
-    width = learned.workspace.backbone.views[0]
+    width = learned.workspace.backbone.lookup_width
     statistics: dict[str, Statistics] = {}
     seconds = []
     for name in learned.names:

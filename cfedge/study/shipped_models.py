@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cfedge.bundle.arrays import dump_arrays
-from cfedge.lookup import TaskMatches
+from cfedge.lookup import Slices, TaskMatches
 from cfedge.lookup.finder import Finder
 from cfedge.lookup.ood import trunk_score
 from cfedge.runtime.early_exit import gaps, trunk_decides
@@ -149,11 +149,12 @@ def _frozen(
 
 def _seconds(order: LearnedOrder) -> float:
     """To make a task's statistics, the mean."""
-    start = time.perf_counter()
+    start, backbone = time.perf_counter(), order.workspace.backbone
     for name in order.names:
         learn_signature(
             order.train[name],
             order.classes_of(name, order.counted(name)),
-            first_width=order.workspace.backbone.views[0],
+            lookup_width=backbone.lookup_width,
+            slices=Slices.of(backbone.views, backbone.frozen_views),
         )
     return (time.perf_counter() - start) / len(order.names)

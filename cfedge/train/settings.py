@@ -12,12 +12,15 @@ from dataclasses import dataclass
 
 from cfedge.errors import UsageError
 
-__all__ = ["CLASS_RANK", "EXIT_SHARE", "METHODS", "MOST_EXAMPLES", "Settings"]
+__all__ = ["ALL_VIEWS_RANK", "CLASS_RANK", "EXIT_SHARE", "METHODS", "MOST_EXAMPLES", "Settings"]
 
 METHODS = ("auto", "adapter", "closed-form", "trial")
 #: Directions of a class's own shape that the lookup keeps, at most
 #: (docs/decisions/0036-class-gaussians.md).
 CLASS_RANK = 12
+#: The same where the lookup reads all views of a trunk, in as many bytes as both of its parts take
+#: elsewhere (docs/decisions/0057-all-views.md).
+ALL_VIEWS_RANK = 8
 #: Of the held-out examples, those with the widest margins that may be answered before the tail; the
 #: rest is where both parts of a head are needed (docs/decisions/0026-early-exit.md).
 EXIT_SHARE = 0.95
@@ -73,7 +76,8 @@ class Settings:
     penalty
         The weight of |A_pool' A|^2 + |B_pool B'|^2, summed over the sites.
     class_rank
-        The most directions of a class's own shape that the lookup keeps.
+        The most directions of a class's own shape that the lookup keeps. None: `CLASS_RANK`, or
+        `ALL_VIEWS_RANK` where it reads all views of a trunk at once.
     exit_share
         The share of the task's inputs that may be answered before the tail; 0 lets none
         (`cfedge.train.measures.early_exit`).
@@ -109,7 +113,7 @@ class Settings:
     penalty: float = 0.006
     l1: float = 0.006
     l2: float = 0.006
-    class_rank: int = CLASS_RANK
+    class_rank: int | None = None
     exit_share: float = EXIT_SHARE
     seed: int = 0
     threads: int | None = None
@@ -137,7 +141,7 @@ class Settings:
             "class_rank",
             "most_examples",
         ):
-            if getattr(self, name) < 1:
+            if (value := getattr(self, name)) is not None and value < 1:
                 raise UsageError(f"{name}: expected >= 1, found {getattr(self, name)}")
         if not 0 <= self.seed < _SEEDS:
             raise UsageError(f"seed: expected 0 to {_SEEDS - 1}, found {self.seed}")

@@ -43,11 +43,12 @@ def adapter_onnx(arrays: Mapping[str, NDArray[np.float32]], *, base: str, task: 
     Returns
     -------
     bytes
-        Equal arrays give equal bytes. Each stored value is within half a step (maximum of its
+        Equal arrays give equal bytes, and stand in them once. Each stored value is within half a step (maximum of its
         column or row / 254).
     """
     nodes: list[NodeProto] = []
     constants: list[TensorProto] = []
+    known: dict[tuple[str, tuple[int, ...], bytes], str] = {}
     outputs: list[ValueInfoProto] = []
     for name in sorted(arrays):
         array = arrays[name]
@@ -60,13 +61,14 @@ def adapter_onnx(arrays: Mapping[str, NDArray[np.float32]], *, base: str, task: 
         reduced = array.ndim - 1 if name.startswith("b.") else array.ndim - 2
         matrix = array[0] if array.ndim == 3 else array
         quantized, scale = quantize_columns(matrix, axis=reduced - (array.ndim - 2))
-        constants.append(numpy_helper.from_array(quantized.reshape(array.shape), f"{name}.q"))
-        constants.append(numpy_helper.from_array(scale, f"{name}.scale"))
-        nodes.append(
-            helper.make_node(
-                "DequantizeLinear", [f"{name}.q", f"{name}.scale"], [name], name=name, axis=kept
-            )
-        )
+        stored = []
+        for part, values in (("q", quantized.reshape(array.shape)), ("scale", scale)):
+            key = (values.dtype.str, values.shape, values.tobytes())
+            if key not in known:  # a head in closed form has zeros in every slot
+                known[key] = f"{name}.{part}"
+                constants.append(numpy_helper.from_array(values, known[key]))
+            stored.append(known[key])
+        nodes.append(helper.make_node("DequantizeLinear", stored, [name], name=name, axis=kept))
     rank = next((array.shape[-1] for name, array in arrays.items() if name.startswith("a.")), 1)
     graph = helper.make_graph(nodes, "adapter", [], outputs, constants)
     model = helper.make_model(

@@ -82,13 +82,15 @@ def as_shipped(background: bytes | None, weights: str, split: int) -> Made | Non
     return Made(background, dump_arrays(none))
 
 
-def made_of(encoder: Encoder, inputs: Sequence[Input], first_width: int) -> Made:
+def made_of(encoder: Encoder, inputs: Sequence[Input], first_width: int, lookup_width: int) -> Made:
     """Make both of inputs that belong to no task: three quarters of them for the centres.
 
     Parameters
     ----------
     first_width
-        Of the trunk's first view.
+        Of the trunk's first view, which the centres are of.
+    lookup_width
+        Of what the lookup reads behind the trunk.
 
     Raises
     ------
@@ -107,11 +109,11 @@ def made_of(encoder: Encoder, inputs: Sequence[Input], first_width: int) -> Made
         for start in range(0, len(order), _AT_ONCE)
     ]
     both = Features(
-        np.concatenate([one.trunk for one in features])[:, :first_width],
+        np.concatenate([one.trunk for one in features])[:, :lookup_width],
         np.concatenate([one.tail for one in features]),
     )
     foreign = Background(both.trunk[:apart], both.tail[:apart])
-    rest = Background(*(centres(part[apart:]) for part in both))
+    rest = Background(centres(both.trunk[apart:, :first_width]), centres(both.tail[apart:]))
     return Made(dump_arrays(rest.arrays()), dump_arrays(foreign.arrays()))
 
 

@@ -110,7 +110,8 @@ def _with_background(made: Draft, inputs: Sequence[Input] | None) -> Draft:
     if inputs is None:
         return with_background(made, known(record.source_sha256, record.split))
     files = {role: made.files[file_name(role)] for role in record.files()}
-    return with_background(made, made_of(Encoder.of(files, record), inputs, record.views[0]))
+    encoder = Encoder.of(files, record)
+    return with_background(made, made_of(encoder, inputs, record.views[0], record.lookup_width))
 
 
 def same_backbone(

@@ -77,6 +77,11 @@ def test_a_bundle_of_pictures_answers_frames_alone_and_together(
     assert sum(backbone.views) == 2 * (12 + 16 + 24 + 20)
     assert (backbone.frozen_views, backbone.width) == (4, 2 * (24 + 20))
     check_graphs(read(tmp_path / "bundle"))
+    assert done.bundle.manifest.margins.third == 0
+    for task in done.bundle.manifest.tasks:  # the tail's features are among the trunk's
+        stored = load_arrays(done.bundle[task.signature], task.name)
+        assert {name.partition(".")[0] for name in stored} == {"trunk"}
+        assert stored["trunk.diagonal"].shape == (sum(backbone.views),)
     engine = Engine.open(tmp_path / "bundle")
     right, runs, tail = [], [], engine.opened.encoder.tail
     monkeypatch.setattr(

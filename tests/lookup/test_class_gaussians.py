@@ -13,7 +13,7 @@ from sklearn.preprocessing import normalize
 from cfedge.lookup import ClusterStatistics, class_gaussians
 from cfedge.lookup.class_gaussians import (
     BREADTH,
-    OWN_SHAPE,
+    OF_ONE_VIEW,
     ClassShape,
     Shared,
     ridge,
@@ -63,9 +63,9 @@ def densities(tasks: dict[str, ClusterStatistics], inputs: Floats) -> NDArray[np
     for one in parts:
         for place, (count, mean) in enumerate(zip(one.counts, one.means, strict=True)):
             rows = one.factor[one.factor_classes == place].astype(np.float64)
-            covariance = (1 - OWN_SHAPE) * shared + OWN_SHAPE * rows.T @ rows / count
+            covariance = (1 - OF_ONE_VIEW.own) * shared + OF_ONE_VIEW.own * rows.T @ rows / count
             density = multivariate_normal(mean.astype(np.float64), covariance).logpdf(inputs)
-            found.append(density + whitened / count / (2 * (1 - OWN_SHAPE)))
+            found.append(density + whitened / count / (2 * (1 - OF_ONE_VIEW.own)))
     return np.stack(found, axis=1)
 
 
@@ -133,7 +133,7 @@ def test_a_class_that_is_a_task_of_its_own_is_given_the_less_the_nearer_the_next
         bare = ClassShape.of(tasks["alone"], 0, table.shared).offset
         table.warm_up()
         more = float(table._rest[0, -1]) - bare
-        assert abs(more - table.given(0) * table.shared.doubt / (2 * (1 - OWN_SHAPE))) < 1e-3
+        assert abs(more - table.given(0) * table.shared.doubt / (2 * (1 - OF_ONE_VIEW.own))) < 1e-3
         found.append(table.given(0))
     assert found == sorted(found, reverse=True)
     assert found[0] == 0.15 > found[2] > found[3] < 0.01

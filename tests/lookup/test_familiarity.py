@@ -7,7 +7,7 @@ import pytest
 from numpy.typing import NDArray
 from sklearn.preprocessing import normalize
 
-from cfedge.lookup.class_gaussians import OWN_SHAPE, ClassShape, Shared
+from cfedge.lookup.class_gaussians import OF_ONE_VIEW, ClassShape, Shared
 from cfedge.lookup.class_table import ClassTable
 from cfedge.lookup.familiarity import Familiarity
 from cfedge.lookup.lookup import Lookup
@@ -52,10 +52,10 @@ def test_terms_are_distances_less_the_distance_to_a_background_that_is_wider_by_
                 + ((shape.directions @ x - shape.centers) ** 2).sum() / 2
                 for shape in shapes
             ]
-            g = np.array(g) + error / 2 / (2 * (1 - OWN_SHAPE))
+            g = np.array(g) + error / 2 / (2 * (1 - OF_ONE_VIEW.own))
             terms = familiar(x, place)
             np.testing.assert_allclose(terms.relative, own.min() - background, rtol=1e-3, atol=1e-2)
-            density = x @ precision @ x / (2 * (1 - OWN_SHAPE)) - g.max() - background / 2
+            density = x @ precision @ x / (2 * (1 - OF_ONE_VIEW.own)) - g.max() - background / 2
             np.testing.assert_allclose(terms.density, density, rtol=2e-2, atol=5e-2)
         # Of classes that no cache holds, several inputs at once are told the same.
         some = draw(6, 2, 5)[0]

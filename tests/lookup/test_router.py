@@ -26,6 +26,7 @@ from cfedge.lookup import (
     VIEWS,
     Features,
     Router,
+    Slices,
     StoredSignature,
     TaskMatch,
     TaskMatches,
@@ -37,7 +38,7 @@ from cfedge.lookup.router import CANDIDATES
 from cfedge.margins import SECOND_SHARES, Margins
 from cfedge.runtime.adapter import load_adapter
 from cfedge.runtime.encoder import Encoder
-from cfedge.train.features.signature import learn_signature
+from cfedge.train.features.signature import exact_statistics, learn_signature
 from cfedge.train.measures import margins as margins_module
 from cfedge.train.measures.margins import route
 from cfedge_export.adapters import adapter_onnx
@@ -78,6 +79,19 @@ def draw_views(seed: int, examples: int, apart: float) -> dict[str, Floats]:
 def make_looks(trunk: dict[str, Floats], tail: dict[str, Floats]) -> dict[str, TaskSignature]:
     classes = np.arange(len(next(iter(trunk.values())))) % 2
     return {name: learn_signature(Features(trunk[name], tail[name]), classes) for name in trunk}
+
+
+def make_wide(trunk: dict[str, Floats], examples: int) -> dict[str, TaskSignature]:
+    """The same of a trunk that runs the whole network, whose first two views are the tail's."""
+    classes, slices = np.arange(examples) % 2, Slices(10, 20, 2)
+    return {
+        name: learn_signature(Features(one, tail_of(one)), classes, 20, one.shape[1], slices)
+        for name, one in trunk.items()
+    }
+
+
+def tail_of(trunk: Floats) -> Floats:
+    return trunk[:, :20] * np.float32(0.5**0.5)
 
 
 @pytest.fixture
@@ -353,6 +367,10 @@ def test_where_a_third_look_changes_answers_more_inputs_get_it(
     changed = sorted(
         one.margin for one, other in zip(closer, deeper, strict=True) if one.task != other.task
     )
+    wide = {name: Features(one.trunk, tail_of(one.trunk)) for name, one in hold_out(0.3).items()}
+    router_of_all, once = route(make_wide(draw_views(0, 200, 0.3), 200), wide, tail_share=1.0)
+    assert (router_of_all.margins.third, router_of_all.first.width) == (0, 30)
+    assert set(taken(once)) == {1, 2}  # the tail's features are among those it has read
     assert sum(margin >= router.margins.third for margin in changed) == unseen
     assert router.margins.third > changed[-1 - unseen]
     assert not any(changed[-1 - unseen] < one.margin < router.margins.third for one in closer)
@@ -457,6 +475,18 @@ def test_stored_looks_that_do_not_fit_are_refused(
 def test_a_stored_signature_unpacks_the_part_that_is_asked_for_alone(
     stages: dict[str, TaskSignature],
 ) -> None:
+    trunk = draw_views(0, 200, 0.3)["doors"]
+    wide = make_wide({"doors": trunk}, 200)["doors"].arrays()
+    assert not any(name.startswith("tail.") for name in wide)
+    read_again = StoredSignature(wide, "test", 20, (10, 10, 10), 2)
+    for part, features in (("first", trunk[:, :10]), ("tail", tail_of(trunk))):
+        found, exact = getattr(read_again, part), exact_statistics(features, np.arange(200) % 2)
+        np.testing.assert_allclose(found.means, exact.means, atol=0.01)
+        spread = (found.factor**2).sum(axis=0) + found.diagonal
+        np.testing.assert_allclose(spread, (exact.factor**2).sum(axis=0), rtol=0.01)
+        assert found.quartic == pytest.approx(exact.quartic, rel=0.2)
+    with pytest.raises(IncompatibleError, match=r"expected arrays of trunk, found 'tail\.counts'"):
+        StoredSignature(stages["doors"].arrays(), "test", 20, (10, 10, 10), 2)
     arrays = stages["doors"].arrays()
     arrays["tail.means_scale"] = arrays["tail.means_scale"] * 3  # no power of two
     stored = StoredSignature(arrays, "test", 10)

@@ -80,9 +80,8 @@ def _routers(bundle: Path) -> list[Shared | Whitened]:
     assert isinstance(router, Router)
     router.warm_up()
     found: list[Shared | Whitened] = []
-    for table, familiar in (
-        (router.near, router._familiar()), (router.deep, router._familiar_deep()),
-    ):  # fmt: skip
+    for part in ("trunk", "tail"):
+        table, familiar = router._made.table(part), router._made.familiar(part)
         space = Whitened(familiar._lower, familiar._center, familiar._project, familiar._sums[0])
         found += [table.shared, space]
     return found

@@ -15,11 +15,12 @@ from numpy.typing import NDArray
 
 from cfedge.errors import IncompatibleError
 from cfedge.lookup.background import Background
+from cfedge.lookup.cluster_statistics import ClusterStatistics
 from cfedge.lookup.cluster_table import RoughTable
 from cfedge.lookup.kept import KeepPart
 from cfedge.lookup.rules.rule import Arrays
 from cfedge.lookup.rules.whole_encoder import Scorer, WholeEncoder
-from cfedge.lookup.signature import ClusterStatistics, TaskSignature
+from cfedge.lookup.signature import TaskSignature
 from cfedge.margins import Margins
 
 __all__ = ["BehindTail", "TailSignature"]
@@ -56,7 +57,9 @@ class BehindTail:
         """Return what travels of the tail's part."""
         return TailSignature(self.kept(whole.tail))
 
-    def stored(self, arrays: Arrays, what: str, width: int, views: Sequence[int]) -> TailSignature:
+    def stored(
+        self, arrays: Arrays, what: str, width: int, views: Sequence[int], frozen_views: int = 0
+    ) -> TailSignature:
         """Check and unpack the arrays; what the rule would not have kept is refused."""
         if odd := [name for name in arrays if not name.startswith(_PREFIX)]:
             raise IncompatibleError(

@@ -8,11 +8,12 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from cfedge.lookup.background import Background
+from cfedge.lookup.cluster_statistics import ClusterStatistics
 from cfedge.lookup.cluster_table import RoughTable
 from cfedge.lookup.kept import KeepPart
 from cfedge.lookup.router import Router
 from cfedge.lookup.rules.rule import Arrays
-from cfedge.lookup.signature import ClusterStatistics, StoredSignature, TaskSignature
+from cfedge.lookup.signature import StoredSignature, TaskSignature
 from cfedge.margins import Margins
 
 __all__ = ["ClassClusters"]
@@ -31,14 +32,14 @@ class ClassClusters:
         return whole
 
     def stored(
-        self, arrays: Arrays, what: str, width: int, views: Sequence[int]
+        self, arrays: Arrays, what: str, width: int, views: Sequence[int], frozen_views: int = 0
     ) -> StoredSignature:
-        """Wrap it; both parts are unpacked when they are first asked for."""
-        return StoredSignature(arrays, what, width, views)
+        """Wrap it; its parts are unpacked when they are first asked for."""
+        return StoredSignature(arrays, what, width, views, frozen_views)
 
     def counted(self, stored: StoredSignature) -> int:
-        """Unpack both parts."""
-        return len(stored.whole().tail.counts)
+        """Unpack all parts."""
+        return len(stored.whole().trunk.counts)
 
     def clusters(self, signature: TaskSignature | StoredSignature) -> ClusterStatistics:
         """Return those behind the trunk."""

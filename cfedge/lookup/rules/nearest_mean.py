@@ -14,9 +14,9 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
+from cfedge.lookup.cluster_statistics import ClusterStatistics
 from cfedge.lookup.rules.behind_tail import BehindTail
 from cfedge.lookup.rules.whole_encoder import Score, Scorer
-from cfedge.lookup.signature import ClusterStatistics
 
 __all__ = ["NearestMean"]
 

@@ -17,9 +17,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cfedge.lookup.background import Background
+from cfedge.lookup.cluster_statistics import ClusterStatistics
 from cfedge.lookup.cluster_table import RoughTable
 from cfedge.lookup.kept import KeepPart
-from cfedge.lookup.signature import ClusterStatistics, TaskSignature
+from cfedge.lookup.signature import TaskSignature
 from cfedge.margins import Margins
 
 if TYPE_CHECKING:
@@ -59,9 +60,11 @@ class LookupRule(Protocol):
     def signature(self, whole: TaskSignature) -> Signature:
         """Return what a task leaves, of the signature that the workspace keeps."""
 
-    def stored(self, arrays: Arrays, what: str, width: int, views: Sequence[int]) -> Any:
+    def stored(
+        self, arrays: Arrays, what: str, width: int, views: Sequence[int], frozen_views: int = 0
+    ) -> Any:
         """Wrap stored arrays of a backbone whose tail's features are of `width` and whose trunk has
-        `views`; a part may be checked when it is first read.
+        `views`, so many of them frozen; a part may be checked when it is first read.
 
         Raises
         ------

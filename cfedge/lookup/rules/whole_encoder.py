@@ -18,12 +18,13 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from cfedge.lookup.cluster_statistics import ClusterStatistics
 from cfedge.lookup.evidence import Evidence
 from cfedge.lookup.familiarity import Terms
 from cfedge.lookup.finite import finite
 from cfedge.lookup.match import TaskMatch, TaskMatches
 from cfedge.lookup.scored import Scored, best_outside
-from cfedge.lookup.signature import ClusterStatistics, Features
+from cfedge.lookup.signature import Features
 from cfedge.lookup.tail_familiarity import NOTHING, TailFamiliarity
 from cfedge.margins import Margins
 

@@ -226,7 +226,7 @@ def inspected(
     if not names or RULES[workspace.lookup].reads_all:
         return {}
     signatures = {name: workspace.signature(name).trunk for name in names}
-    width = workspace.backbone.views[0]
+    width = workspace.backbone.lookup_width
     held_out = {name: workspace.held_out(name).features.trunk[:, :width] for name in names}
     folds = {name: workspace.folds(name) for name in names}
     bounds = mixture_bounds(signatures, progress) if mixtures else None

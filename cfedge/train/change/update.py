@@ -167,6 +167,7 @@ def _learned(old: LearnedTask, new: NewExamples, classes: Sequence[str]) -> Lear
             more.astype(np.int64),
             old.statistics.near.means.shape[1],
             new.keys,
+            old.statistics.slices,
         ),
         known.tolist(),
     )

@@ -10,7 +10,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from cfedge.lookup import ClusterStatistics, Features, TaskSignature
+from cfedge.lookup import ClusterStatistics, Features, Slices, TaskSignature
 from cfedge.lookup.finite import finite_rows
 from cfedge.lookup.packing import from_first, on_grid
 from cfedge.train.settings import CLASS_RANK
@@ -27,31 +27,33 @@ def learn_signature(
     features: Features,
     classes: NDArray[np.int64],
     rank: int = CLASS_RANK,
-    first_width: int | None = None,
+    lookup_width: int | None = None,
+    slices: Slices | None = None,
 ) -> TaskSignature:
     """Summarise a task's features for all stages.
 
     Parameters
     ----------
     features
-        Of N examples; behind the trunk the first view counts.
+        Of N examples; behind the trunk what the lookup reads counts.
     classes
         int64 [N] in 0..C-1, each at least once.
     rank
         Directions of a class's own shape, at most.
-    first_width
-        Of the trunk's first view; None: as wide as the tail's features.
+    lookup_width, slices
+        Of the backbone, see `cfedge.train.features.statistics.TaskStatistics.of`; a width of None:
+        that of the tail's features.
 
     Raises
     ------
     InputError
         A feature is NaN or infinite.
     """
-    width = first_width or features.tail.shape[1]
-    return TaskSignature(
-        trunk=signature(features.trunk[:, :width], classes, rank),
-        tail=signature(features.tail, classes, rank),
-    )
+    width = lookup_width or features.tail.shape[1]
+    trunk = signature(features.trunk[:, :width], classes, rank)
+    if slices is not None:
+        return TaskSignature.of_slices(trunk, slices)
+    return TaskSignature(trunk, signature(features.tail, classes, rank))
 
 
 def exact_statistics(

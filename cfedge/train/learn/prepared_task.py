@@ -20,7 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cfedge.inputs.modality import Input
-from cfedge.lookup import Features
+from cfedge.lookup import Features, Slices
 from cfedge.progress import Progress, Quiet
 from cfedge.runtime.adapter import Adapter
 from cfedge.runtime.backbone import Encoded
@@ -169,8 +169,9 @@ class PreparedTask:
             self.features,
             self._adapted(self.hidden, whole, self.features),
             self.targets,
-            workspace.backbone.views[0],
+            workspace.backbone.lookup_width,
             self.alike,
+            Slices.of(workspace.backbone.views, workspace.backbone.frozen_views),
         )
         return LearnedTask.made(record, made, statistics, held_out)
 

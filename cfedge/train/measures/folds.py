@@ -14,7 +14,7 @@ Letters: N held-out examples, C classes.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -64,9 +64,11 @@ class Folds(NamedTuple):
         return dump_arrays(arrays)
 
     @classmethod
-    def parsed(cls, data: bytes, what: str, width: int, views: tuple[int, ...]) -> Folds:
+    def parsed(
+        cls, data: bytes, what: str, width: int, views: tuple[int, ...], frozen_views: int = 0
+    ) -> Folds:
         """Read what `dumped` wrote; `what` names it in errors (KeyError, ValueError,
-        IncompatibleError).
+        IncompatibleError), the rest is as of `TaskSignature.from_arrays`.
         """
         arrays = load_arrays(data, what)
         of = arrays.pop("of").astype(np.int64, copy=False)
@@ -78,19 +80,15 @@ class Folds(NamedTuple):
             raise ValueError(f"parts {sorted(parts)}")
         if of.ndim != 1 or not len(of) or of.min() < 0 or of.max() >= len(parts):
             raise ValueError(f"examples of other parts than its {len(parts)}")
-        return cls(of, tuple(_signatures(parts, what, width, views)))
-
-
-def _signatures(
-    parts: Mapping[str, Mapping[str, NDArray[np.generic]]],
-    what: str,
-    width: int,
-    views: tuple[int, ...],
-) -> list[TaskSignature]:
-    return [
-        TaskSignature.from_arrays(parts[part], f"part {part} of {what}", width, views)
-        for part in sorted(parts)
-    ]
+        return cls(
+            of,
+            tuple(
+                TaskSignature.from_arrays(
+                    parts[part], f"part {part} of {what}", width, views, frozen_views
+                )
+                for part in sorted(parts)
+            ),
+        )
 
 
 def dealt(features: Features, classes: NDArray[np.int64]) -> NDArray[np.int64]:

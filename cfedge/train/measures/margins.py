@@ -155,16 +155,17 @@ def _further(
     thin: Mapping[int, tuple[int, Evidence]],
     tails: Sequence[NDArray[np.float32]],
 ) -> tuple[dict[int, Evidence], dict[int, Evidence]]:
-    """The evidence of thin rows after a second and a third stage, by the judge of their part. Each
-    judge is let go when it has answered, and its further stages with it.
+    """The evidence of thin rows after a second and a third stage, if there is one, by the judge of
+    their part. Each judge is let go when it has answered, and its further stages with it.
     """
     closer, deeper = {}, {}
     for part in sorted(judges):
         judge = judges.pop(part)
         for row, (whose, evidence) in thin.items():
             if whose == part:
-                closer[row] = judge.refine(evidence)
-                deeper[row] = judge.deepen(closer[row], tails[row])
+                closer[row] = deeper[row] = judge.refine(evidence)
+                if not judge.reads_whole:
+                    deeper[row] = judge.deepen(closer[row], tails[row])
     return closer, deeper
 
 

@@ -94,7 +94,7 @@ class ReadWorkspace:
 
     def foreign(self) -> Features | None:
         """Read the features of public inputs of no task, where there is a background; none of them
-        is in it. Behind the trunk they are of the first view.
+        is in it. Behind the trunk they are what the lookup reads.
         """
         if self.backbone.background is None:
             return None

@@ -64,11 +64,11 @@ class StoredTask:
 
     def signature(self) -> TaskSignature:
         """Read the signatures, of all stages."""
-        views, width = self.backbone.views, self.backbone.width
+        one = self.backbone
         return self._loaded(
             "signature.safetensors",
             lambda data, what: TaskSignature.from_arrays(
-                load_arrays(data, what), what, width, views
+                load_arrays(data, what), what, one.width, one.views, one.frozen_views
             ),
         )
 
@@ -85,9 +85,10 @@ class StoredTask:
 
     def folds(self) -> Folds:
         """Read the signatures that the parts of the held-out evidence are judged by."""
-        views, width = self.backbone.views, self.backbone.width
+        one = self.backbone
         return self._loaded(
-            "folds.safetensors", lambda data, what: Folds.parsed(data, what, width, views)
+            "folds.safetensors",
+            lambda data, what: Folds.parsed(data, what, one.width, one.views, one.frozen_views),
         )
 
     def parsed(self) -> LearnedTask:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 
 import numpy as np
@@ -9,12 +10,13 @@ import pytest
 from made import make_texts
 
 from cfedge.errors import DataError, TaskError
-from cfedge.lookup import Features
+from cfedge.lookup import Features, Slices
 from cfedge.runtime.engine import Engine
 from cfedge.train.change.update import update
 from cfedge.train.examples.examples import Examples
 from cfedge.train.features.signature import exact_statistics, learn_signature
-from cfedge.train.features.statistics import TaskStatistics, added
+from cfedge.train.features.statistics import TaskStatistics
+from cfedge.train.features.sums import added
 from cfedge.train.settings import Settings
 from cfedge.train.teach import learn
 from cfedge.train.workspace.folder import WorkspaceFolder
@@ -75,7 +77,10 @@ def test_they_are_read_as_they_were_written_and_give_the_signature_that_examples
     direct, through = learn_signature(features, classes, 2), one.signature(2)
     for name, array in direct.arrays().items():
         np.testing.assert_array_equal(through.arrays()[name], array)
+    wide = dataclasses.replace(one, near=one.trunk, slices=Slices(2, 4, 4))
+    assert TaskStatistics.parsed(wide.dumped(), "here").slices == wide.slices
     read = TaskStatistics.parsed(one.dumped(), "here")
+    assert read.slices is None
     for space in ("trunk", "near", "tail", "adapted"):
         np.testing.assert_array_equal(getattr(read, space).means, getattr(one, space).means)
         np.testing.assert_allclose(
