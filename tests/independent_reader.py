@@ -182,7 +182,7 @@ class Shapes:
         over = examples * ((s**2).sum() - width * level**2)
         noise = sum(task["quartic"][0] for task in tasks) / examples - (s**2).sum()
         intensity = min(1.0, max(0.0, 4 * noise / over)) if over > 0 else 1.0
-        tau = min(3.0, max(0.1, 3 * intensity))
+        tau, self.weight = min(3.0, max(0.1, 3 * intensity)), 1 + 0.6 * intensity
         common = s + tau * level * np.eye(width) if level > 0 else np.eye(width)
         self.temperature = np.sqrt(width) / 5
         self.common = common
@@ -339,7 +339,8 @@ class Reader:
             scores, stages = self.near.tasks(g), 2
             if self._thin(scores, "third"):
                 behind = self.tail.run(["features"], {"hidden": hidden, **self.nothing})[0][0]
-                scores = self.deep.tasks(g + self.deep(behind))
+                weight = self.deep.weight
+                scores = self.deep.tasks((2 - weight) * g + weight * self.deep(behind))
                 stages = 3
         chosen = int(scores.argmax())
         task, adapter = self.tasks[chosen], self.adapters[chosen]

@@ -49,6 +49,7 @@ __all__ = [
     "Strength",
     "alone",
     "ridge",
+    "tail_weight",
     "task_evidence",
     "temperature",
 ]
@@ -61,6 +62,8 @@ _KINDS = {"precision": (np.float64, "DD"), "doubt": (np.float64, "N"), "own": (n
 
 #: tau for each unit of the first stage's intensity of shrinkage, and at most.
 _RIDGE = 3.0, 3.0
+#: By how much the tail's scores outweigh the trunk's where the shrinkage is 1.
+_TAIL_OUTWEIGHS = 0.6
 #: Of the evidence, in nats, for each root of the features' width.
 _TEMPERATURE = 0.2
 #: Of tr(P S), what a task of one class is given beforehand at most, and by the root of its examples
@@ -102,6 +105,17 @@ def ridge(intensity: float, least: float = OF_ONE_VIEW.ridge) -> float:
     """
     times, most = _RIDGE
     return min(most, max(least, times * intensity))
+
+
+def tail_weight(intensity: float) -> float:
+    """Return by what a class's score behind the tail is multiplied where it is added to the one
+    behind the trunk, which is multiplied by 2 less that: 1 with many examples, up to 1.6 with few.
+
+    Fewer examples say less of a class's shape, and more of that is lost behind the trunk than
+    behind the tail (docs/decisions/0058-label-and-looks.md). `intensity` is the tail's shrinkage,
+    as of `ridge`.
+    """
+    return 1.0 + _TAIL_OUTWEIGHS * intensity
 
 
 def temperature(width: int) -> float:

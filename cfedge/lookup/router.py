@@ -5,9 +5,10 @@ still are, look deeper.
   tasks;
 - second: each class's own shape behind the trunk (`cfedge.lookup.class_gaussians`), in place of the
   first stage's scores;
-- third: the same classes' own shapes behind the frozen tail, added class by class. It alone costs a run:
-  one of the tail, for the inputs that need it (docs/decisions/0036-class-gaussians.md). Where the
-  first two read all of a trunk that runs the whole network, there is none.
+- third: the same classes' own shapes behind the frozen tail, added class by class, with the more
+  weight the fewer the examples. It alone costs a run: one of the tail, for the inputs that need it
+  (docs/decisions/0036-class-gaussians.md). Where the first two read all of a trunk that runs the
+  whole network, there is none.
 
 How unlike a task an input is, is another question than which task is nearest, and has its own
 answer behind either look (`cfedge.lookup.familiarity`).
@@ -23,7 +24,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cfedge.lookup.background import Background
-from cfedge.lookup.class_gaussians import task_evidence, temperature
+from cfedge.lookup.class_gaussians import tail_weight, task_evidence, temperature
 from cfedge.lookup.class_table import ClassTable
 from cfedge.lookup.cluster_table import RoughTable
 from cfedge.lookup.evidence import Closer, Evidence, decide
@@ -172,12 +173,11 @@ class Router:
         return evidence._replace(stages=2, closer=Closer(kept, owners, classes, scores, distances))
 
     def deepen(self, evidence: Evidence, tail: Floats) -> Evidence:
-        """Add the third stage to the first two, with features [D] behind the frozen tail; for errors
-        see `begin`.
-        """
+        """Add the third stage, with features [D] behind the frozen tail; for errors see `begin`."""
         assert evidence.closer is not None
         kept, owners, classes, _, distances = evidence.closer
-        classes = classes + self.deep.scores(tail, kept, evidence.position)
+        weight = tail_weight(self.tail.shrinkage)
+        classes = (2 - weight) * classes + weight * self.deep.scores(tail, kept, evidence.position)
         scores = task_evidence(classes.tolist(), owners, temperature(len(tail)))
         return evidence._replace(stages=3, closer=Closer(kept, owners, classes, scores, distances))
 
