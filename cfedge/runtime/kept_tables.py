@@ -28,7 +28,7 @@ __all__ = ["KeptTables"]
 _FILE_BYTES = 256 << 20
 #: Those of two bundles stay, since a sync leaves the one before for a rollback; of more while all
 #: take so many bytes.
-_FILES, _ALL_BYTES = 12, 128 << 20
+_FILES, _ALL_BYTES = 16, 128 << 20
 _DIGEST_BYTES = 32
 _Kept = TypeVar("_Kept", bound=Keepable)
 

@@ -183,10 +183,10 @@ def test_those_of_the_last_two_bundles_stay_and_of_more_while_they_are_small(
     answers(tiny_bundle)
     ours = set(tables.iterdir())
     size = sum(path.stat().st_size for path in ours)
-    for room, left in ((0, 6), (3 * size, 8)):
+    for room, left in ((0, 10), (4 * size, 12)):
         for path in tables.iterdir():
             path.unlink()
-        for age in range(1, 13):
+        for age in range(1, 15):
             (tables / f"old-{age}").write_bytes(b"x" * (size // 4))
             os.utime(tables / f"old-{age}", (1_000_000 - age, 1_000_000 - age))
         monkeypatch.setattr(kept_tables, "_ALL_BYTES", room)
