@@ -21,7 +21,7 @@ from cfedge.errors import TaskError
 from cfedge.lookup import Features
 from cfedge.train.certify.routing import routed
 from cfedge.train.certify.shipped import Shipped
-from cfedge.train.change.update import MAX_DROP
+from cfedge.train.change.update import MAX_DROP, check_drop
 from cfedge.train.examples.examples import Examples, unambiguous
 from cfedge.train.examples.labels import check_task
 from cfedge.train.learn.finished_head import finished
@@ -70,6 +70,7 @@ def join(
         There are no such two tasks, the name is taken, both have a label that is not said to mean
         the same, or the joined task answers worse; the workspace is unchanged.
     """
+    check_drop(max_drop)
     if name == other:
         raise TaskError(f"task {name!r}: expected two tasks to join, found it twice; name another")
     one, two = workspace.task(name), workspace.task(other)

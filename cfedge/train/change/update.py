@@ -19,7 +19,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from cfedge.errors import DataError, TaskError
+from cfedge.errors import DataError, TaskError, UsageError
 from cfedge.progress import Progress, Quiet
 from cfedge.runtime.adapter import Adapter
 from cfedge.train.examples.draw import drawn
@@ -33,7 +33,7 @@ from cfedge.train.measures.early_exit import no_exit
 from cfedge.train.workspace.folder import WorkspaceFolder
 from cfedge.train.workspace.learned_task import HeldOut, LearnedTask
 
-__all__ = ["MAX_DROP", "Updated", "update"]
+__all__ = ["MAX_DROP", "Updated", "check_drop", "update"]
 
 Floats = NDArray[np.float32]
 
@@ -100,6 +100,7 @@ def update(
         Nothing of `examples` is new; or a class would have no held-out example: a new one has too
         few, or inputs of the old ones came again with another label.
     """
+    check_drop(max_drop)
     old = workspace.task(name)
     settings = old.record.settings
     examples, again = _new_alone(old, examples)
@@ -135,6 +136,17 @@ def update(
     _check_no_worse(name, updated, max_drop)
     workspace.put(task, replace=True)
     return updated
+
+
+def check_drop(max_drop: float) -> None:
+    """Refuse what is no number of points: nothing would be worse than not a number.
+
+    Raises
+    ------
+    UsageError
+    """
+    if not 0 <= max_drop <= 100:
+        raise UsageError(f"max_drop: expected 0 to 100 points, found {max_drop:g}")
 
 
 def _new_alone(old: LearnedTask, examples: Examples) -> tuple[Examples, int]:

@@ -18,6 +18,8 @@ __all__ = ["chosen_place"]
 
 #: Jobs of an Executor that does not say how many it does at once.
 _AT_ONCE = 32
+#: Processes of one machine: more than any has cores.
+_MOST_JOBS = 1024
 
 
 @contextlib.contextmanager
@@ -49,8 +51,8 @@ def chosen_place(
     MissingExtraError, OfflineError
         The cluster's package is not installed; nobody answers there.
     """
-    if jobs < 1:
-        raise UsageError(f"--jobs: expected >= 1, found {jobs}")
+    if not 1 <= jobs <= _MOST_JOBS:
+        raise UsageError(f"--jobs: expected 1 to {_MOST_JOBS}, found {jobs}")
     named = [
         name
         for name, given in (("--jobs", jobs > 1), ("--on", on), ("executor", executor))

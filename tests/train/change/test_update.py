@@ -9,9 +9,10 @@ import numpy as np
 import pytest
 from made import make_texts
 
-from cfedge.errors import DataError, TaskError
+from cfedge.errors import DataError, TaskError, UsageError
 from cfedge.lookup import Features, Slices
 from cfedge.runtime.engine import Engine
+from cfedge.train.change.joining import join
 from cfedge.train.change.update import update
 from cfedge.train.examples.examples import Examples
 from cfedge.train.features.signature import exact_statistics, learn_signature
@@ -185,6 +186,11 @@ def test_a_version_that_is_worse_is_not_taken(tiny_workspace: Path) -> None:
     ):
         update(workspace, "food", wrong)
     assert workspace.task("food").files(workspace.stored) == kept
+    for odd in (-1.0, float("nan"), float("inf")):  # nothing is more than not a number
+        with pytest.raises(UsageError, match="max_drop: expected 0 to 100 points, found"):
+            update(workspace, "food", wrong, max_drop=odd)
+        with pytest.raises(UsageError, match="max_drop: expected 0 to 100 points, found"):
+            join(workspace, "food", "colors", "all", max_drop=odd)
     update(workspace, "food", wrong, max_drop=100)
     with pytest.raises(TaskError, match="expected one of animals, colors, food"):
         update(workspace, "drink", wrong)

@@ -141,7 +141,7 @@ def test_what_cannot_be_is_refused_before_anything_is_learned(
     ):
         with pytest.raises((UsageError, TaskError), match=words):
             several(tiny_workspace, data, jobs=2, settings=settings)
-    with pytest.raises(UsageError, match="--jobs: expected >= 1, found 0"):
+    with pytest.raises(UsageError, match="--jobs: expected 1 to 1024, found 0"):
         several(tiny_workspace, tasks(), jobs=0)
     assert WorkspaceFolder(tiny_workspace).tasks == ("animals", "colors")
 
