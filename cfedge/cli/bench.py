@@ -22,8 +22,10 @@ def register(app: typer.Typer) -> None:
 
 def bench(
     bundle: BUNDLE,
-    runs: Annotated[int, typer.Option(min=10, help="Timed calls with one input each.")] = 200,
-    threads: Annotated[int, typer.Option(help="Threads of ONNX Runtime.")] = 1,
+    runs: Annotated[
+        int, typer.Option(min=10, max=1_000_000, help="Timed calls with one input each.")
+    ] = 200,
+    threads: Annotated[int, typer.Option(min=1, max=256, help="Threads of ONNX Runtime.")] = 1,
     profile: Annotated[
         str | None, typer.Option(help="Board of devices/ that sets the threads.")
     ] = None,

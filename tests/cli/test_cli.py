@@ -309,6 +309,7 @@ def test_every_refusal_is_one_line_with_its_exit_code(
     _refused(["predict", tiny_bundle, "x", "--task", "nope"], 4, "found 'nope'")
     for count in ("0", "100000"):
         _refused(["predict", tiny_bundle, "x", "--threads", count], 2, "threads: expected 1 to 256")
+        assert _run("bench", tiny_bundle, "--threads", count).returncode == 2
     _refused(["predict", tiny_bundle, "x", "--profile", "nope"], 2, "profile: expected one of")
     (tiny_bundle / "manifest.json").write_bytes((tiny_bundle / "manifest.json").read_bytes()[:-2])
     _refused(["predict", tiny_bundle, "x"], 7, "manifest.json")
