@@ -5,7 +5,7 @@ A class's directions are kept in 8 bits with a step for each row: a row v is d q
 and |e_k| <= d / 2, so that v . x is wrong by d |x|_1 / 2 at most. On real features g is then wrong
 by .1 nats, where the evidence's temperature is 4. Where all classes together exceed
 `KEPT_BYTES`, those that were not needed for longest make room; a score never depends on what is in
-memory.
+memory, nor on whether a class was made before and is read back (`cfedge.lookup.kept.Records`).
 
 Inputs are scored one by one, as in `cfedge.lookup.lookup`. Safe to use from several threads.
 
@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import math
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 from cfedge.lookup.class_gaussians import OF_ONE_VIEW, ClassShape, Shared, Strength, alone
 from cfedge.lookup.cluster_statistics import ClusterStatistics
 from cfedge.lookup.finite import finite
-from cfedge.lookup.kept import Keep
+from cfedge.lookup.kept import Keep, Records
 from cfedge.lookup.lookup import Lookup
 
 __all__ = ["ClassTable", "KEPT_BYTES"]
@@ -36,6 +36,8 @@ Floats = NDArray[np.float32]
 KEPT_BYTES = 16 << 20
 #: Classes that are kept at least, so that those of one input never make room for each other.
 _LEAST = 64
+#: Of how many classes that are in memory one makes room at a time.
+_AT_ONCE = 32
 _LARGEST = 127
 #: Of what is squared: g has half of the square.
 _HALF = math.sqrt(0.5)
@@ -54,6 +56,9 @@ class ClassTable:
         See `KEPT_BYTES`.
     keep
         Gives what was computed of this very lookup before, or has it computed.
+    records
+        Gives records of a size, in bytes: there classes are left when they are made, and read when
+        they are needed again.
     strength
         Of the classes' own shapes.
 
@@ -70,6 +75,7 @@ class ClassTable:
         *,
         kept_bytes: int = KEPT_BYTES,
         keep: Keep[Shared] | None = None,
+        records: Callable[[int], Records | None] | None = None,
         strength: Strength = OF_ONE_VIEW,
     ) -> None:
         self._signatures, self._tasks, self._spans = signatures, lookup.tasks, lookup.spans
@@ -81,6 +87,7 @@ class ClassTable:
         self.shared = made() if keep is None else keep(made)
         count, rows, width = len(self._task_of), lookup.factor_rows, lookup.width
         size = rows * width + 4 * (width + 2 * rows + 1)
+        self._records = None if records is None else records(size)
         places = min(count, max(_LEAST, kept_bytes // size))
         self._all_fit = places == count
         self._lock = threading.Lock()
@@ -90,6 +97,8 @@ class ClassTable:
         self._class = np.full(places, -1, np.int32)
         self._needed = np.zeros(places, np.int64)
         self._clock = 0
+        #: Places of no class.
+        self._free = list(range(places - 1, -1, -1))
         self._rows = np.zeros((places, rows, width), np.int8)
         #: Of each class u, its steps and centers by `_HALF`, and its offset: read together.
         self._rest = np.zeros((places, width + 2 * rows + 1), np.float32)
@@ -156,33 +165,54 @@ class ClassTable:
         their tasks: these will be needed soon, and the signature is there.
         """
         tasks = sorted(set(self._task_of[missing].tolist()))  # np.unique imports numpy.ma
-        if not self._all_fit:
+        if not self._all_fit and len(self._free) < len(missing):
             self._make_room(needed, len(missing))
-        free = iter(np.flatnonzero(self._class < 0).tolist())
         for task in tasks:
             span = self._spans[task]
-            statistics = self._signatures[self._tasks[task]]
             inside = (missing >= span.start) & (missing < span.stop)
             chosen = range(span.start, span.stop) if self._all_fit else missing[inside].tolist()
-            given = self.given(task)
-            for one in chosen:
-                place = one if self._all_fit else next(free)
-                self._keep(ClassShape.of(statistics, one - span.start, self.shared, given), place)
+            places = {one: one if self._all_fit else self._free.pop() for one in chosen}
+            self._fill(task, {one: at for one, at in places.items() if not self._read(one, at)})
+            for one, place in places.items():
                 self._class[place], self._place[one] = one, place
         self._whole = self._all_fit and bool((self._place >= 0).all())
 
+    def _fill(self, task: int, places: Mapping[int, int]) -> None:
+        """Make classes of a task, each at its place."""
+        if not places:
+            return
+        statistics, given = self._signatures[self._tasks[task]], self.given(task)
+        start = self._spans[task].start
+        for one, place in places.items():
+            self._keep(ClassShape.of(statistics, one - start, self.shared, given), place)
+            if self._records is not None:
+                content = self._rows[place].tobytes() + self._rest[place].tobytes()
+                self._records.write(one, content)
+
+    def _read(self, one: int, place: int) -> bool:
+        """Put a class at a place as it was made before, if it was."""
+        content = None if self._records is None else self._records.read(one)
+        if content is None:
+            return False
+        rows = self._rows[place]
+        rows.reshape(-1)[:] = np.frombuffer(content, np.int8, rows.size)
+        self._rest[place] = np.frombuffer(content, np.float32, offset=rows.size)
+        return True
+
     def _make_room(self, needed: NDArray[np.intp], count: int) -> None:
-        """Free `count` places, first of those that are taken the ones that were needed longest ago;
-        none of a class that is needed now.
+        """Free `count` places at least, and some more so that this is not done for every input, of
+        the classes that were needed longest ago; none of a class that is needed now.
         """
         age = self._needed.copy()
-        age[self._class < 0] = -1
         held = self._place.take(needed)
         age[held[held >= 0]] = np.iinfo(np.int64).max
-        freed = np.argsort(age, kind="stable")[:count]
+        age[self._class < 0] = -1
+        count = max(count, len(age) // _AT_ONCE)
+        freed = np.argpartition(age, count - 1)[:count]
         gone = self._class[freed]
         self._place[gone[gone >= 0]] = -1
         self._class[freed] = -1
+        self._free = freed.tolist()
 
     def _keep(self, shape: ClassShape, place: int) -> None:
         count = len(shape.directions)

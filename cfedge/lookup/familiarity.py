@@ -26,7 +26,7 @@ Letters: D width, C classes of one task.
 from __future__ import annotations
 
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
 import numpy as np
@@ -35,7 +35,7 @@ from numpy.typing import NDArray
 from cfedge.lookup.class_rows import ERRORS, class_rows
 from cfedge.lookup.class_table import ClassTable
 from cfedge.lookup.cluster_statistics import ClusterStatistics
-from cfedge.lookup.kept import Keep
+from cfedge.lookup.kept import Keep, Records
 from cfedge.lookup.lookup import Lookup
 from cfedge.lookup.whitened import Whitened
 
@@ -84,6 +84,9 @@ class Familiarity:
         Centres of a broad corpus, float32 [G, D]; None: the class means alone.
     keep
         Gives what was computed of these very parts before, or has it computed.
+    records
+        Gives records of a size, in bytes: there classes are left when they are made, and read when
+        their task is compared with again.
 
     Attributes
     ----------
@@ -98,6 +101,7 @@ class Familiarity:
         table: ClassTable,
         background: Floats | None = None,
         keep: Keep[Whitened] | None = None,
+        records: Callable[[int], Records | None] | None = None,
     ) -> None:
         self._signatures, self._lookup, self._table = signatures, lookup, table
         self.width = lookup.width
@@ -117,6 +121,9 @@ class Familiarity:
         white = lower.T @ self._center
         self._linear_shift = (2 * (lower @ white)).astype(np.float32)
         self._square_shift = float(white @ white)
+        #: Of a class its two rows, its offset and its bonus.
+        self._numbers = 2 * lookup.width + 2
+        self._records = None if records is None else records(4 * self._numbers)
         self._classes: dict[int, _Classes] = {}
         self._lock = threading.Lock()
 
@@ -163,7 +170,7 @@ class Familiarity:
         """One task's classes, made when they are asked for and not kept."""
         found = self._classes.get(task)
         if found is None:
-            found = self._made(task)
+            found = self._read(task) or self._made(task)
             with self._lock:
                 self._classes[task] = found
                 while len(self._classes) > max(1, KEPT_BYTES // found.rows.nbytes):
@@ -178,8 +185,33 @@ class Familiarity:
         given = self._doubt * self._table.given(task)
         bonus = ((ERRORS - 1) * error - given) / self._twice_rest
         rows = class_rows(means, counts, self._center, self._lower, self._level, error)
-        products = np.concatenate([rows.linear, rows.directions, self._linear_shift[None]])
-        return _Classes(products, rows.offsets, bonus.astype(np.float32))
+        numbers = np.column_stack([rows.linear, rows.directions, rows.offsets, bonus])
+        numbers = numbers.astype(np.float32)
+        if self._records is not None:
+            for one, row in zip(self._numbered(task), numbers, strict=True):
+                self._records.write(one, row.tobytes())
+        return self._together(numbers)
+
+    def _read(self, task: int) -> _Classes | None:
+        """One task's classes as they were made before; None where one is not there."""
+        found: list[bytes] = []
+        for one in self._numbered(task):
+            row = None if self._records is None else self._records.read(one)
+            if row is None:
+                return None
+            found.append(row)
+        numbers = np.frombuffer(b"".join(found), np.float32)
+        return self._together(numbers.reshape(len(found), self._numbers))
+
+    def _numbered(self, task: int) -> range:
+        span = self._lookup.spans[task]
+        return range(span.start, span.stop)
+
+    def _together(self, numbers: Floats) -> _Classes:
+        width = self._numbers // 2 - 1
+        linear, directions = numbers[:, :width], numbers[:, width : 2 * width]
+        products = np.concatenate([linear, directions, self._linear_shift[None]])
+        return _Classes(products, numbers[:, -2].copy(), numbers[:, -1].copy())
 
 
 def _most(scores: Floats) -> float:

@@ -1,5 +1,5 @@
-"""What is computed of all tasks' statistics before anything is looked up, the same each time: as arrays
-it can be kept for the next opening (`cfedge.runtime.kept_tables`).
+"""What is computed of tasks' statistics, the same each time, and can be kept for the next opening:
+of all tasks together as arrays, of a single class as a record (`cfedge.runtime.kept_tables`).
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from cfedge.errors import IncompatibleError
 
-__all__ = ["Arrays", "Keep", "KeepPart", "Keepable", "check_arrays", "odd"]
+__all__ = ["Arrays", "Keep", "KeepPart", "Keepable", "Records", "check_arrays", "odd"]
 
 Arrays: TypeAlias = Mapping[str, NDArray[np.generic]]
 _Kept = TypeVar("_Kept", bound="Keepable")
@@ -44,11 +44,26 @@ class Keepable(Protocol):
 Keep: TypeAlias = Callable[[Callable[[], _Kept]], _Kept]
 
 
+class Records(Protocol):
+    """Bytes by number, all of one size."""
+
+    def read(self, number: int) -> bytes | None:
+        """Return what was left under this number, to the byte; None where nothing is."""
+
+    def write(self, number: int, content: bytes) -> None:
+        """Leave bytes under this number, where that can be done."""
+
+
 class KeepPart(Protocol):
     """The same of one kind and of a part of signatures: ``trunk``, ``first`` or ``tail``."""
 
     def __call__(self, part: str, kind: type[_Kept], make: Callable[[], _Kept]) -> _Kept:
         """Return what was kept, or make it and keep it."""
+
+    def records(self, part: str, kind: type[Keepable], size_bytes: int) -> Records | None:
+        """Return records of what single classes are beside one of this kind, so many bytes each;
+        None where none can be kept.
+        """
 
 
 def check_arrays(

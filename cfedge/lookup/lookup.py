@@ -46,7 +46,7 @@ from cfedge.lookup.kept import Keep
 from cfedge.lookup.lda import MIN_SPREAD
 from cfedge.lookup.match import TaskMatch, TaskMatches
 from cfedge.lookup.projection import Projection
-from cfedge.lookup.scored import Scored, best_outside, largest
+from cfedge.lookup.scored import Scored, best_outside, largest, largest_but, least_of_best
 
 __all__ = ["Lookup"]
 
@@ -227,9 +227,9 @@ class Lookup:
             scores = rough[: len(self.task_of)]
             kept = np.arange(count) if count == len(scores) else largest(scores, count)
             return kept, scores[kept]
-        least = np.partition(rough, -count)[-count]
-        if not coarse:
-            least -= error  # of the last of them, exactly
+        least = least_of_best(rough, count)
+        if not coarse:  # of the last of them, exactly
+            least = largest_but(self._table.some(z, (rough >= least).nonzero()[0]), count)
         likely = (rough >= least - error).nonzero()[0]
         exact = self._table.some(z, likely)
         among = largest(exact, count)

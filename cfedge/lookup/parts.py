@@ -17,7 +17,7 @@ from cfedge.lookup.cluster_statistics import ClusterStatistics
 from cfedge.lookup.cluster_table import RoughTable
 from cfedge.lookup.familiarity import Familiarity
 from cfedge.lookup.fitted import Fitted
-from cfedge.lookup.kept import Keep, KeepPart
+from cfedge.lookup.kept import Keep, KeepPart, Records
 from cfedge.lookup.lookup import Lookup
 from cfedge.lookup.signature import Slices, StoredSignature, TaskSignature
 from cfedge.lookup.whitened import Whitened
@@ -88,10 +88,11 @@ class Made:
     def table(self, part: str) -> ClassTable:
         """Return the classes' own shapes."""
         lookup, keep = self.lookup(part), self._keeping(part, Shared)
+        records = self._records(part, Shared)
 
         def make() -> ClassTable:
             strength = OF_ALL_VIEWS if part == "trunk" and self.slices else OF_ONE_VIEW
-            return ClassTable(self._of(part), lookup, keep=keep, strength=strength)
+            return ClassTable(self._of(part), lookup, keep=keep, records=records, strength=strength)
 
         return self._once(ClassTable, part, make)
 
@@ -102,9 +103,11 @@ class Made:
             return found  # which is asked for every input
         lookup, table, known = self.lookup(part), self.table(part), self._background
         centres = known and (known.tail if part == "tail" else known.trunk)
-        keep = self._keeping(part, Whitened)
+        keep, records = self._keeping(part, Whitened), self._records(part, Whitened)
         return self._once(
-            Familiarity, part, lambda: Familiarity(self._of(part), lookup, table, centres, keep)
+            Familiarity,
+            part,
+            lambda: Familiarity(self._of(part), lookup, table, centres, keep, records),
         )
 
     def _of(self, part: str) -> Mapping[str, ClusterStatistics]:
@@ -112,6 +115,11 @@ class Made:
 
     def _keeping(self, part: str, kind: type[_Kept]) -> Keep[_Kept] | None:
         return None if self._keep is None else partial(self._keep, part, kind)
+
+    def _records(
+        self, part: str, kind: type[Shared] | type[Whitened]
+    ) -> Callable[[int], Records | None] | None:
+        return None if self._keep is None else partial(self._keep.records, part, kind)
 
     def _once(self, kind: type[_Made], part: str, make: Callable[[], _Made]) -> _Made:
         if (kind, part) not in self._made:

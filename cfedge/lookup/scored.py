@@ -11,9 +11,19 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["Scored", "best_outside", "distances_of", "largest"]
+__all__ = [
+    "Scored",
+    "best_outside",
+    "distances_of",
+    "largest",
+    "largest_but",
+    "least_of_best",
+]
 
 Floats = NDArray[np.float32]
+
+#: Scores of which one is compared, where the best of many are looked for.
+_GROUPS = 8
 
 
 class Scored(NamedTuple):
@@ -51,9 +61,25 @@ def best_outside(scores: Floats, span: slice) -> int:
     return rival
 
 
+def largest_but(scores: Floats, count: int) -> float:
+    """Return the least of the `count` largest."""
+    return float(np.partition(scores, -count)[-count])
+
+
+def least_of_best(scores: Floats, count: int) -> float:
+    """Return what at least `count` scores reach, and few others: the last of the best of so many of
+    `_GROUPS`, each of scores that lie far apart, for classes of one task are often best together.
+    """
+    size = len(scores) // _GROUPS
+    if size < 2 * count:
+        return largest_but(scores, count)
+    best = scores[: size * _GROUPS].reshape(_GROUPS, size).max(axis=0)
+    return largest_but(best, count)
+
+
 def largest(scores: Floats, count: int) -> NDArray[np.intp]:
     """Return where the `count` largest are, ascending; of equal ones the first."""
-    least = np.partition(scores, -count)[-count]
+    least = largest_but(scores, count)
     above = np.flatnonzero(scores > least)
     return np.sort(np.concatenate([above, np.flatnonzero(scores == least)[: count - len(above)]]))
 

@@ -19,6 +19,7 @@ from cfedge.bundle.manifest import Manifest
 from cfedge.device.fingerprint import this_cpu
 from cfedge.errors import IncompatibleError
 from cfedge.lookup.kept import Keepable
+from cfedge.runtime.kept_records import KeptRecords
 from cfedge.runtime.private_cache import PrivateCache
 from cfedge.version import __version__
 
@@ -56,7 +57,7 @@ class KeptTables:
 
     def __call__(self, part: str, kind: type[_Kept], make: Callable[[], _Kept]) -> _Kept:
         """Return what is kept of this kind and part, or make it and keep it."""
-        cache, name = PrivateCache("tables"), self._name(part, kind)
+        cache, name = PrivateCache("tables"), self._name(part, kind.__name__)
         found = self._read(cache.read(name, _FILE_BYTES), part, kind)
         if found is None:
             found = make()
@@ -66,8 +67,13 @@ class KeptTables:
                 cache.keep_newest(_FILES, _ALL_BYTES)
         return found
 
-    def _name(self, part: str, kind: type[_Kept]) -> str:
-        decisive = {**self._decisive, "part": part, "kind": kind.__name__}
+    def records(self, part: str, kind: type[Keepable], size_bytes: int) -> KeptRecords | None:
+        """Return the records of single classes, beside this kind and part."""
+        name = self._name(part, f"{kind.__name__}, each class {size_bytes} bytes")
+        return KeptRecords.named(name, self._counts[1], size_bytes)
+
+    def _name(self, part: str, kind: str) -> str:
+        decisive = {**self._decisive, "part": part, "kind": kind}
         return hashlib.sha256(canonical_json(decisive)).hexdigest()
 
     def _read(self, data: bytes | None, part: str, kind: type[_Kept]) -> _Kept | None:

@@ -15,6 +15,7 @@ from cfedge.storage import write_file
 __all__ = ["PrivateCache"]
 
 _NO_LINK, _NO_WAIT = getattr(os, "O_NOFOLLOW", 0), getattr(os, "O_NONBLOCK", 0)
+_BINARY, _BLOCKS = getattr(os, "O_BINARY", 0), hasattr(os.stat_result, "st_blocks")
 
 
 class PrivateCache:
@@ -55,19 +56,37 @@ class PrivateCache:
 
         A power cut may spoil it: what is read is compared, or begins with its own digest.
         """
-        if (folder := self._folder) is None:
-            return
         with contextlib.suppress(OSError, StorageError):
-            folder.parent.parent.mkdir(parents=True, exist_ok=True)
-            for made in (folder.parent, folder):
-                made.mkdir(mode=0o700, exist_ok=True)
-                if not _is_ours(made):
-                    return
-            write_file(folder / name, content, mode=0o600, durable=False)
+            if (folder := self._made()) is not None:
+                write_file(folder / name, content, mode=0o600, durable=False)
+
+    def open(self, name: str) -> int | None:
+        """Return a file descriptor to read and to write at any place, of a new file where there is
+        none; None where none counts, or can be made. Who has it closes it.
+        """
+        with contextlib.suppress(OSError):
+            if (folder := self._made()) is not None:
+                flags = os.O_RDWR | os.O_CREAT | _NO_LINK | _NO_WAIT | _BINARY
+                handle = os.open(folder / name, flags, 0o600)
+                if _is_private(os.fstat(handle), stat.S_IFREG):
+                    return handle
+                os.close(handle)
+        return None
+
+    def _made(self) -> Path | None:
+        """The folder, made where it is not there; None where it is not this user's alone."""
+        if (folder := self._folder) is None:
+            return None
+        folder.parent.parent.mkdir(parents=True, exist_ok=True)
+        for made in (folder.parent, folder):
+            made.mkdir(mode=0o700, exist_ok=True)
+            if not _is_ours(made):
+                return None
+        return folder
 
     def keep_newest(self, count: int, most_bytes: int) -> None:
         """Delete all files but those that were written last: `count` of them, and others while all
-        take at most so many bytes.
+        take at most so many bytes of the disk.
         """
         folder = self._folder
         if folder is None or not _is_ours(folder):
@@ -77,9 +96,14 @@ class PrivateCache:
             files.sort(key=lambda one: one[0].st_mtime_ns, reverse=True)
             size = 0
             for place, (found, path) in enumerate(files):
-                size += found.st_size
+                size += _taken(found)
                 if place >= count and size > most_bytes:
                     path.unlink(missing_ok=True)
+
+
+def _taken(found: os.stat_result) -> int:
+    """Bytes of the disk: of a file with holes not those."""
+    return min(found.st_size, 512 * found.st_blocks) if _BLOCKS else found.st_size
 
 
 def _is_ours(folder: Path) -> bool:

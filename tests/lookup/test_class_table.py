@@ -20,6 +20,23 @@ Floats = NDArray[np.float32]
 WIDTH, TASKS, CLASSES = 16, 40, 3
 
 
+class Left(dict[int, bytes]):
+    """Records of classes, in memory."""
+
+    size_bytes = 0
+
+    def __call__(self, size_bytes: int) -> Left:
+        self.size_bytes = size_bytes
+        return self
+
+    def read(self, number: int) -> bytes | None:
+        return self.get(number)
+
+    def write(self, number: int, content: bytes) -> None:
+        assert len(content) == self.size_bytes
+        self[number] = content
+
+
 class Asked(dict[str, ClusterStatistics]):
     """Signatures that count how often one was asked for."""
 
@@ -49,8 +66,10 @@ def inputs(count: int) -> Floats:
     return normalize(np.random.default_rng(1).normal(size=(count, WIDTH))).astype(np.float32)
 
 
-def table(tasks: dict[str, ClusterStatistics], kept_bytes: int = 1 << 20) -> ClassTable:
-    return ClassTable(tasks, Lookup(tasks), kept_bytes=kept_bytes)
+def table(
+    tasks: dict[str, ClusterStatistics], kept_bytes: int = 1 << 20, records: Left | None = None
+) -> ClassTable:
+    return ClassTable(tasks, Lookup(tasks), kept_bytes=kept_bytes, records=records)
 
 
 def test_scores_are_the_shapes_but_for_rounding_of_the_stated_size(
@@ -74,15 +93,22 @@ def test_scores_are_the_shapes_but_for_rounding_of_the_stated_size(
 
 
 @cases("kept_bytes", [0, 15_000])
-def test_a_score_does_not_depend_on_what_is_in_memory(kept_bytes: int) -> None:
-    tasks = made_once()
-    whole, few = table(tasks), table(tasks, kept_bytes)
+def test_a_score_does_not_depend_on_what_is_in_memory_or_was_left_before(kept_bytes: int) -> None:
+    tasks, left = made_once(), Left()
+    asked = Asked(tasks)
+    whole, few = table(tasks), table(tasks, kept_bytes, left)
+    again, all_again = (table(asked, size, left) for size in (kept_bytes, 1 << 20))
     assert whole._all_fit
     assert not few._all_fit
-    rng = np.random.default_rng(3)
+    few.scores(inputs(1)[0], np.arange(TASKS * CLASSES // 2))
+    few.scores(inputs(1)[0], np.arange(TASKS * CLASSES // 2, TASKS * CLASSES))
+    assert len(left) == TASKS * CLASSES
+    before, rng = asked.times, np.random.default_rng(3)
     for row in inputs(60):
         chosen = np.sort(rng.choice(TASKS * CLASSES, 24, replace=False))
-        assert few.scores(row, chosen).tobytes() == whole.scores(row, chosen).tobytes()
+        for some in (few, again, all_again):
+            assert some.scores(row, chosen).tobytes() == whole.scores(row, chosen).tobytes()
+    assert asked.times == before
 
 
 def made_once() -> dict[str, ClusterStatistics]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from test_class_table import Left
 from test_lookup import make_features, make_signature
 
 from cfedge.lookup.class_table import ClassTable
@@ -43,7 +44,9 @@ def test_a_lookup_of_what_was_kept_scores_to_the_same_bit() -> None:
         assert [one.tolist() for one in found.counts] == [one.tolist() for one in plain.counts]
 
 
-def test_familiarity_of_many_tasks_keeps_so_many_bytes(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_familiarity_of_many_tasks_keeps_so_many_bytes_and_reads_what_was_left(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     rng = np.random.default_rng(2)
     tasks = {f"task {task}": make_signature(rng) for task in range(6)}
     lookup = Lookup(tasks)
@@ -53,7 +56,9 @@ def test_familiarity_of_many_tasks_keeps_so_many_bytes(monkeypatch: pytest.Monke
     size = whole._classes[0].rows.nbytes
     assert len(whole._classes) == 6 < KEPT_BYTES // size
     monkeypatch.setattr("cfedge.lookup.familiarity.KEPT_BYTES", 2 * size)
-    few = Familiarity(tasks, lookup, ClassTable(tasks, lookup))
-    for _ in range(2):
-        assert [few(row, task) for task in range(6)] == expected
-        assert len(few._classes) == 2
+    left = Left()
+    for asked in (tasks, {}):  # the second has what the first left
+        few = Familiarity(asked, lookup, ClassTable(tasks, lookup), records=left)
+        for _ in range(2):
+            assert [few(row, task) for task in range(6)] == expected
+            assert len(few._classes) == 2

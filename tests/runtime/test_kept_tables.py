@@ -7,6 +7,7 @@ import hashlib
 import os
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -14,8 +15,10 @@ from made import make_texts
 
 from cfedge import Engine
 from cfedge.bundle.arrays import dump_arrays, load_arrays, view_arrays
+from cfedge.bundle.files import read
 from cfedge.errors import IncompatibleError
-from cfedge.lookup.class_gaussians import Shared
+from cfedge.lookup import familiarity
+from cfedge.lookup.class_gaussians import ClassShape, Shared
 from cfedge.lookup.fitted import Fitted
 from cfedge.lookup.router import Router
 from cfedge.lookup.whitened import Whitened
@@ -40,15 +43,21 @@ def answers(bundle: Path, **more: object) -> list[dict[str, object]]:
 
 
 def counted(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """What is computed from here on."""
+    """What is computed from here on, single classes too."""
     found: list[str] = []
-    for kind in KINDS:
+    for kind in (*KINDS, ClassShape):
 
         def made(*given: object, kind: type = kind, of: object = kind.of, **more: object) -> object:
             found.append(kind.__name__)
             return of(*given, **more)  # type: ignore[operator]
 
         monkeypatch.setattr(kind, "of", made)
+
+    def rows(*given: Any, before: Any = familiarity.class_rows) -> object:
+        found.append("class_rows")
+        return before(*given)
+
+    monkeypatch.setattr(familiarity, "class_rows", rows)
     return found
 
 
@@ -126,6 +135,10 @@ def whole(path: Path, change: Callable[[dict[str, np.ndarray]], dict[str, np.nda
     path.write_bytes(hashlib.sha256(content).digest() + content)
 
 
+#: Changes of tables alone: what single classes are left in has no arrays.
+OF_TABLES = of_other_arrays, of_fewer, without_a_name
+
+
 def for_all_to_write(path: Path) -> None:
     path.chmod(0o666)
 
@@ -169,12 +182,19 @@ def test_what_is_damaged_or_could_be_somebody_elses_is_computed_again(
     tiny_bundle: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    first = answers(tiny_bundle)
-    for path in list(tables.iterdir()):
-        change(path)
+    first, records = answers(tiny_bundle), tables.parent / "records"
+    assert len(list(records.iterdir())) == 4
+    for folder in (tables, records):
+        for path in list(folder.iterdir()):
+            if folder == tables or change not in OF_TABLES:
+                change(path)
     computed = counted(monkeypatch)
     assert answers(tiny_bundle) == first
-    assert sorted(computed) == sorted(2 * [kind.__name__ for kind in KINDS])
+    classes = sum(len(task.classes) for task in read(tiny_bundle).manifest.tasks)
+    singles = 0 if change in OF_TABLES else 1 if change is flipped else classes
+    names = [kind.__name__ for kind in KINDS] + singles * [ClassShape.__name__]
+    assert sorted(set(computed) - {*names}) == ([] if change in OF_TABLES else ["class_rows"])
+    assert sorted(one for one in computed if one != "class_rows") == sorted(2 * names)
 
 
 def test_those_of_the_last_two_bundles_stay_and_of_more_while_they_are_small(
@@ -197,10 +217,9 @@ def test_those_of_the_last_two_bundles_stay_and_of_more_while_they_are_small(
 def test_a_bundle_that_was_not_verified_here_reads_and_leaves_nothing(
     tables: Path, tiny_bundle: Path
 ) -> None:
-    from cfedge.bundle.files import read
-
     Engine(read(tiny_bundle)).predict(TEXTS)
     assert not tables.exists()
+    assert not (tables.parent / "records").exists()
 
 
 def test_arrays_of_something_else_are_refused() -> None:
