@@ -378,7 +378,7 @@ def test_where_a_third_look_changes_answers_more_inputs_get_it(
     assert not any(changed[-1 - unseen] < one.margin < router.margins.third for one in closer)
 
 
-def test_more_inputs_are_looked_at_again_where_that_changes_the_tasks_of_more(
+def test_more_inputs_are_looked_at_again_where_that_changes_more_tasks_and_fewer_of_many_inputs(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     looks, held_out = make_looks(draw_views(0, 200, 0.3), draw(1, 200, 2.0)), hold_out(0.3)
@@ -391,14 +391,17 @@ def test_more_inputs_are_looked_at_again_where_that_changes_the_tasks_of_more(
     ]
     first = np.array([one.first.margin for one in begun])
     changed = np.array([one.first.task for one in begun]) != ends
-    limits = np.sort(first)[[below(share) for share in SECOND_SHARES]]
+    shares = (*margins_module.LESS_SHARES, *SECOND_SHARES)
+    limits = np.sort(first)[[below(share) for share in shares]]
     left = [int((changed & (first >= one) & (first < limits[-1])).sum()) for one in limits]
     assert left[0] > left[-2] > left[-1] == 0
     for unseen in sorted({count - less for count in left[:-1] for less in (0, 1)}):
         monkeypatch.setattr(margins_module, "UNSEEN_CHANGES", (unseen + 0.5) / 300)
-        margins = route(looks, held_out)[0].margins
-        place = next(place for place, count in enumerate(left) if count <= unseen)
-        assert (margins.second_share, margins.second) == (SECOND_SHARES[place], limits[place])
+        for many, least in ((301, len(margins_module.LESS_SHARES)), (300, 0)):
+            monkeypatch.setattr(margins_module, "MANY", many)
+            margins = route(looks, held_out)[0].margins
+            place = next(at for at in range(least, len(left)) if left[at] <= unseen)
+            assert (margins.second_share, margins.second) == (shares[place], limits[place])
 
 
 def test_how_many_inputs_get_further_looks_does_not_depend_on_their_labels(

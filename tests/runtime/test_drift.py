@@ -79,7 +79,13 @@ def test_thin_margins_of_tasks_that_were_not_measured_together_raise_no_alarm() 
 
 @cases(
     ("examples", "share"),
-    [(4, 0.3), (20, 0.3), (40, 0.3), (100, 0.3), *((40, share) for share in SECOND_SHARES[1:])],
+    [
+        (4, 0.3),
+        (20, 0.3),
+        (40, 0.3),
+        (100, 0.3),
+        *((40, share) for share in (0.1, *SECOND_SHARES[1:])),
+    ],
 )
 def test_the_margin_of_a_second_look_is_the_order_statistic_that_the_bound_supposes(
     examples: int, share: float

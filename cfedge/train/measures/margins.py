@@ -3,10 +3,10 @@ labels.
 
 Those with the thinnest margins get a second stage: the least of `SECOND_SHARES` that leaves out no
 more than `UNSEEN_CHANGES` of all whose task further stages would change, among the largest of these
-shares. Of them some get a third: so many that all but `UNSEEN_CHANGES` of all get one where it says another
-task than the second, but no more than a stated share of all, since a third stage runs the frozen
-tail. That asks for no labels, so what the labels then count (`cfedge.train.measures.certificate`)
-is not chosen by them.
+shares; where `MANY` inputs are held out it may be one of `LESS_SHARES`. Of them some get a third: so
+many that all but `UNSEEN_CHANGES` of all get one where it says another task than the second, but no
+more than a stated share of all, since a third stage runs the frozen tail. That asks for no labels,
+so what the labels then count (`cfedge.train.measures.certificate`) is not chosen by them.
 """
 
 from __future__ import annotations
@@ -35,11 +35,24 @@ from cfedge.runtime.table import Int8Table
 from cfedge.train.measures.conformal import conformal_threshold
 from cfedge.train.measures.folds import Folds
 
-__all__ = ["UNSEEN_CHANGES", "Without", "check_tail_share", "margin_quantile", "route"]
+__all__ = [
+    "LESS_SHARES",
+    "MANY",
+    "UNSEEN_CHANGES",
+    "Without",
+    "check_tail_share",
+    "margin_quantile",
+    "route",
+]
 
 #: Of all held-out inputs, those that may go without further stages though these would say another
 #: task than the first, and likewise without a third.
 UNSEEN_CHANGES = 0.002
+#: Held-out inputs from which on fewer than the least of `SECOND_SHARES` may get a second stage: 20
+#: changes may go unseen then, enough to go by their number. Among a thousand tasks, most of which
+#: lie far apart, a tenth is enough (docs/decisions/0059-single-classes.md).
+MANY = 10_000
+LESS_SHARES = 0.1, 0.2
 
 
 def route(
@@ -188,7 +201,8 @@ def _second(begun: list[TaskMatch], changed: list[int]) -> tuple[float, float]:
     of what the first says of all, and the rows whose task further stages change.
     """
     unseen = int(UNSEEN_CHANGES * len(begun))
-    for share in SECOND_SHARES[:-1]:
+    shares = LESS_SHARES + SECOND_SHARES if len(begun) >= MANY else SECOND_SHARES
+    for share in shares[:-1]:
         second = margin_quantile(begun, share)
         if sum(begun[row].margin >= second for row in changed) <= unseen:
             return share, second
