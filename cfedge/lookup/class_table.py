@@ -75,7 +75,7 @@ class ClassTable:
         *,
         kept_bytes: int = KEPT_BYTES,
         keep: Keep[Shared] | None = None,
-        records: Callable[[int], Records | None] | None = None,
+        records: Callable[[int], Records] | None = None,
         strength: Strength = OF_ONE_VIEW,
     ) -> None:
         self._signatures, self._tasks, self._spans = signatures, lookup.tasks, lookup.spans

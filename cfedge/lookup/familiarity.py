@@ -101,7 +101,7 @@ class Familiarity:
         table: ClassTable,
         background: Floats | None = None,
         keep: Keep[Whitened] | None = None,
-        records: Callable[[int], Records | None] | None = None,
+        records: Callable[[int], Records] | None = None,
     ) -> None:
         self._signatures, self._lookup, self._table = signatures, lookup, table
         self.width = lookup.width

@@ -60,10 +60,8 @@ class KeepPart(Protocol):
     def __call__(self, part: str, kind: type[_Kept], make: Callable[[], _Kept]) -> _Kept:
         """Return what was kept, or make it and keep it."""
 
-    def records(self, part: str, kind: type[Keepable], size_bytes: int) -> Records | None:
-        """Return records of what single classes are beside one of this kind, so many bytes each;
-        None where none can be kept.
-        """
+    def records(self, part: str, kind: type[Keepable], size_bytes: int) -> Records:
+        """Return records of what single classes are beside one of this kind, so many bytes each."""
 
 
 def check_arrays(

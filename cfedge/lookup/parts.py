@@ -118,7 +118,7 @@ class Made:
 
     def _records(
         self, part: str, kind: type[Shared] | type[Whitened]
-    ) -> Callable[[int], Records | None] | None:
+    ) -> Callable[[int], Records] | None:
         return None if self._keep is None else partial(self._keep.records, part, kind)
 
     def _once(self, kind: type[_Made], part: str, make: Callable[[], _Made]) -> _Made:

@@ -67,10 +67,10 @@ class KeptTables:
                 cache.keep_newest(_FILES, _ALL_BYTES)
         return found
 
-    def records(self, part: str, kind: type[Keepable], size_bytes: int) -> KeptRecords | None:
+    def records(self, part: str, kind: type[Keepable], size_bytes: int) -> KeptRecords:
         """Return the records of single classes, beside this kind and part."""
         name = self._name(part, f"{kind.__name__}, each class {size_bytes} bytes")
-        return KeptRecords.named(name, self._counts[1], size_bytes)
+        return KeptRecords(name, self._counts[1], size_bytes)
 
     def _name(self, part: str, kind: str) -> str:
         decisive = {**self._decisive, "part": part, "kind": kind}

@@ -12,7 +12,10 @@ from pathlib import Path
 from cfedge.errors import StorageError
 from cfedge.storage import write_file
 
-__all__ = ["PrivateCache"]
+__all__ = ["OF_BUNDLES", "PrivateCache"]
+
+#: Rooms of what engines compute of bundles, and so of their tasks.
+OF_BUNDLES = ("tables", "records")
 
 _NO_LINK, _NO_WAIT = getattr(os, "O_NOFOLLOW", 0), getattr(os, "O_NONBLOCK", 0)
 _BINARY, _BLOCKS = getattr(os, "O_BINARY", 0), hasattr(os.stat_result, "st_blocks")
@@ -37,18 +40,12 @@ class PrivateCache:
 
     def read(self, name: str, most_bytes: int) -> bytes | None:
         """Return a file's bytes; None where there is none of at most so many that counts."""
-        folder = self._folder
-        if folder is None or not (_is_ours(folder.parent) and _is_ours(folder)):
-            return None
-        try:
-            handle = os.open(folder / name, os.O_RDONLY | _NO_LINK | _NO_WAIT)
-        except OSError:
+        handle = self.open(name)
+        if handle is None:
             return None
         with contextlib.suppress(OSError), os.fdopen(handle, "rb") as file:
-            found = os.fstat(file.fileno())
-            if _is_private(found, stat.S_IFREG):
-                data = file.read(min(found.st_size, most_bytes) + 1)
-                return data if len(data) <= most_bytes else None
+            data = file.read(min(os.fstat(handle).st_size, most_bytes) + 1)
+            return data if len(data) <= most_bytes else None
         return None
 
     def write(self, name: str, content: bytes) -> None:
@@ -60,18 +57,24 @@ class PrivateCache:
             if (folder := self._made()) is not None:
                 write_file(folder / name, content, mode=0o600, durable=False)
 
-    def open(self, name: str) -> int | None:
-        """Return a file descriptor to read and to write at any place, of a new file where there is
-        none; None where none counts, or can be made. Who has it closes it.
+    def open(self, name: str, *, write: bool = False) -> int | None:
+        """Return a file descriptor to read at any place, and with `write` to write too, of a new
+        file where there is none; None where none counts, or can be made. Who has it closes it.
         """
+        flags = os.O_RDWR | os.O_CREAT if write else os.O_RDONLY
         with contextlib.suppress(OSError):
-            if (folder := self._made()) is not None:
-                flags = os.O_RDWR | os.O_CREAT | _NO_LINK | _NO_WAIT | _BINARY
-                handle = os.open(folder / name, flags, 0o600)
+            if (folder := self._made() if write else self._there()) is not None:
+                handle = os.open(folder / name, flags | _NO_LINK | _NO_WAIT | _BINARY, 0o600)
                 if _is_private(os.fstat(handle), stat.S_IFREG):
                     return handle
                 os.close(handle)
         return None
+
+    def _there(self) -> Path | None:
+        """The folder; None where there is none that is this user's alone."""
+        folder = self._folder
+        ours = folder is not None and _is_ours(folder.parent) and _is_ours(folder)
+        return folder if ours else None
 
     def _made(self) -> Path | None:
         """The folder, made where it is not there; None where it is not this user's alone."""

@@ -26,6 +26,7 @@ from cfedge.catalogue.index import Index
 from cfedge.catalogue.view import View, manifest_of, view
 from cfedge.errors import BundleError, TaskError
 from cfedge.progress import Progress, Quiet
+from cfedge.runtime.private_cache import OF_BUNDLES, PrivateCache
 from cfedge.store import Store
 from cfedge.store.space import clear, collect
 from cfedge.sync.feed import Feed
@@ -164,6 +165,7 @@ class _Sync:
             manifest = _wanted(seen, self._index, store.device, plan)
         except TaskError:
             if next_step(replace(facts, wanted=False)) is Step.CLEAR:
+                self._forget(erased)
                 clear(store)  # nothing is left to run, and what ran may not stay
             raise
         digest = hashlib.sha256(serialize(manifest)).hexdigest()
@@ -215,9 +217,16 @@ class _Sync:
             self._installed,
         )
         was = None if self._installed is None else self._installed.generation
+        self._forget(erased)
         freed = collect(store, erased, before=was)
         self._notes.note(state)
         return self._report.done(missing=missing, changed=changed, freed_bytes=freed)
+
+    def _forget(self, erased: Collection[str]) -> None:
+        """Where a file that is to be erased is here, delete what engines computed of bundles too."""
+        if any((self._store.objects / one).exists() for one in erased):
+            for room in OF_BUNDLES:
+                PrivateCache(room).keep_newest(0, 0)
 
 
 def _wanted(seen: View, index: Index, device: str, plan: Plan) -> Manifest:

@@ -266,8 +266,10 @@ def test_a_withdrawn_task_is_gone_from_devices_after_their_next_sync(
 
 
 def test_no_byte_of_an_erased_task_is_left_in_the_repository_nor_in_a_store(
-    shop: Workshop, tmp_path: Path
+    shop: Workshop, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    cache = tmp_path / "cache"
+    monkeypatch.setenv("CFEDGE_CACHE", str(cache))
     store = new_store(shop.folder, tmp_path / "store")
     first = task_of(shop.bundle, "colors")
     secrets = [shop.bundle[ref] for ref in (first.adapter, first.signature, first.golden)]
@@ -285,9 +287,13 @@ def test_no_byte_of_an_erased_task_is_left_in_the_repository_nor_in_a_store(
     assert all(
         holding(shop.repo, one, kept) and holding(store.folder, one, kept) for one in secrets
     )
+    Engine.open(store.folder).warm_up()
+    assert list((cache / "tables").iterdir())
+    assert list((cache / "records").iterdir())
     shop.withdraw("colors", erase=True)
     assert [holding(shop.repo, one, kept) for one in secrets] == [[]] * len(secrets)
     shop.synced(store)
+    assert [*(cache / "tables").iterdir(), *(cache / "records").iterdir()] == []
     assert [holding(store.folder, one, kept) for one in secrets] == [[]] * len(secrets)
     assert Engine.open(store.folder).tasks == ("animals",)
     assert store.generations() == [3]

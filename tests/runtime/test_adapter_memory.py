@@ -125,8 +125,9 @@ def test_no_file_of_a_task_is_held_where_their_memory_is_limited(three: Path) ->
 
 
 def test_a_signature_that_changed_under_an_open_engine_is_refused_when_a_stage_needs_it(
-    three: Path,
+    three: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setenv("CFEDGE_CACHE", str(tmp_path / "cache"))  # nothing is kept of it yet
     engine = opened(three, room_for(three, 1))
     (task,) = (one for one in engine.manifest.tasks if one.name == "colors")
     path = three / "objects" / task.signature.sha256

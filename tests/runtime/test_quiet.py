@@ -1,5 +1,5 @@
-"""The device half reaches for no network and writes nothing but its note and its tables in the
-cache: watched by the kernel, native code included.
+"""The device half reaches for no network and writes nothing but its note and what it computes of a
+bundle in the cache, once: watched by the kernel, native code included.
 """
 
 from __future__ import annotations
@@ -106,9 +106,7 @@ print(engine.predict(["crimson please", "puppy nest"] * 20)[0].task, engine.late
 def test_opening_and_answering_reaches_for_no_network_and_changes_no_file(
     tiny_bundle: Path, home: Path
 ) -> None:
-    from cfedge import Engine
-
-    Engine.open(tiny_bundle)  # noted: the first time is below
+    run(ANSWER, tiny_bundle, changes=False)  # noted and kept: the first time is below
     before = tree(tiny_bundle)
     done = run(ANSWER, tiny_bundle, changes=True)
     assert (done.returncode, done.stdout.split()[1:]) == (0, ["True"]), done.stderr
@@ -116,7 +114,7 @@ def test_opening_and_answering_reaches_for_no_network_and_changes_no_file(
     assert tree(home) == {"tmp": None}
 
 
-def test_the_first_opening_writes_its_note_and_its_tables_and_nothing_else(
+def test_the_first_time_writes_its_note_and_what_it_computes_and_nothing_else(
     tiny_bundle: Path, home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delenv("CFEDGE_CACHE")
@@ -125,9 +123,10 @@ def test_the_first_opening_writes_its_note_and_its_tables_and_nothing_else(
     assert (done.returncode, done.stdout.split()[1:]) == (0, ["True"]), done.stderr
     assert tree(tiny_bundle) == before
     cache = home / ".cache" / "cfedge"
-    (note,), tables = (cache / "verified").iterdir(), tuple((cache / "tables").iterdir())
-    assert len(tables) == 6  # three of each part of the encoder
-    made = (cache.parent, cache, note.parent, note, cache / "tables", *tables)
+    (note,), rooms = (cache / "verified").iterdir(), (cache / "tables", cache / "records")
+    tables, records = (tuple(room.iterdir()) for room in rooms)
+    assert (len(tables), len(records)) == (6, 4)  # of each part of the encoder three, and two
+    made = (cache.parent, cache, note.parent, note, *rooms, *tables, *records)
     assert set(tree(home)) == {"tmp", *(str(path.relative_to(home)) for path in made)}
 
 
