@@ -91,6 +91,8 @@ class _Writer:
         weight, bias = (self.producers[name].input for name in node.input[1:])
         table, groups = self.arrays[weight[0]], int(values["group"])
         depthwise = groups > 1
+        if table.dtype == np.uint8:  # around 128 in what ships, around 0 in LiteRT
+            table = (table ^ 0x80).view(np.int8)
         table = table.transpose((1, 2, 3, 0) if depthwise else (0, 2, 3, 1))
         options = schema.DepthwiseConv2DOptionsT() if depthwise else schema.Conv2DOptionsT()
         options.strideH, options.strideW = values["strides"]
