@@ -17,6 +17,7 @@ from cfedge.errors import CfedgeError, MissingExtraError
 from cfedge.inputs import DEFAULT_KIND
 from cfedge.train.jobs.answer import Answer, told
 from cfedge.train.jobs.contents import Contents
+from cfedge.train.jobs.freed_memory import freed_memory_kept
 from cfedge.train.jobs.job import Job, digest_of_bytes
 from cfedge.train.jobs.versions import differences, machine_class, versions_here, worker_name
 
@@ -53,7 +54,7 @@ def work(
     dict
         As of `cfedge.train.jobs.answer.told`. Nothing is raised but what ends the process.
     """
-    with _ONE_AT_A_TIME:
+    with _ONE_AT_A_TIME, freed_memory_kept():
         start = time.perf_counter()
         try:
             answer = _answer(Job.parsed(job), sent, hints, keep)
