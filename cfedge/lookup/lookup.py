@@ -46,7 +46,7 @@ from cfedge.lookup.kept import Keep
 from cfedge.lookup.lda import MIN_SPREAD
 from cfedge.lookup.match import TaskMatch, TaskMatches
 from cfedge.lookup.projection import Projection
-from cfedge.lookup.scored import Scored, best_outside, largest, largest_but, least_of_best
+from cfedge.lookup.scored import Scored, best_outside, largest, least_of_best, nth_largest
 
 __all__ = ["Lookup"]
 
@@ -229,7 +229,7 @@ class Lookup:
             return kept, scores[kept]
         least = least_of_best(rough, count)
         if not coarse:  # of the last of them, exactly
-            least = largest_but(self._table.some(z, (rough >= least).nonzero()[0]), count)
+            least = nth_largest(self._table.some(z, (rough >= least).nonzero()[0]), count)
         likely = (rough >= least - error).nonzero()[0]
         exact = self._table.some(z, likely)
         among = largest(exact, count)

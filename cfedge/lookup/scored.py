@@ -16,8 +16,8 @@ __all__ = [
     "best_outside",
     "distances_of",
     "largest",
-    "largest_but",
     "least_of_best",
+    "nth_largest",
 ]
 
 Floats = NDArray[np.float32]
@@ -61,8 +61,8 @@ def best_outside(scores: Floats, span: slice) -> int:
     return rival
 
 
-def largest_but(scores: Floats, count: int) -> float:
-    """Return the least of the `count` largest."""
+def nth_largest(scores: Floats, count: int) -> float:
+    """Return the largest score but for `count` - 1 larger ones."""
     return float(np.partition(scores, -count)[-count])
 
 
@@ -72,14 +72,14 @@ def least_of_best(scores: Floats, count: int) -> float:
     """
     size = len(scores) // _GROUPS
     if size < 2 * count:
-        return largest_but(scores, count)
+        return nth_largest(scores, count)
     best = scores[: size * _GROUPS].reshape(_GROUPS, size).max(axis=0)
-    return largest_but(best, count)
+    return nth_largest(best, count)
 
 
 def largest(scores: Floats, count: int) -> NDArray[np.intp]:
     """Return where the `count` largest are, ascending; of equal ones the first."""
-    least = largest_but(scores, count)
+    least = nth_largest(scores, count)
     above = np.flatnonzero(scores > least)
     return np.sort(np.concatenate([above, np.flatnonzero(scores == least)[: count - len(above)]]))
 
