@@ -114,12 +114,7 @@ class ClassTable:
         InputError
             It holds NaN or infinity; `position` names the input.
         """
-        if self._whole:
-            rows, rest = self._rows.take(classes, axis=0), self._rest.take(classes, axis=0)
-        else:
-            with self._lock:
-                places = self._places(classes)
-                rows, rest = self._rows.take(places, axis=0), self._rest.take(places, axis=0)
+        rows, rest = self._taken(classes)
         count, each, width = rows.shape
         apart = rows.reshape(count * each, width).astype(np.float32).dot(row).reshape(count, each)
         apart *= rest[:, width : width + each]
@@ -130,6 +125,28 @@ class ClassTable:
         g += rest[:, -1]
         finite(g.item(0), position)  # a number that is not makes every score so
         return g
+
+    def spread_out(self, classes: NDArray[np.intp]) -> tuple[Floats, Floats]:
+        """Return what makes g of the `classes` in one product: A float32 [N, R + 1, D] and a [N, R +
+        1] with g = |y_1..R|^2 + y_(R + 1) of y = A x - a, but for rounding.
+        """
+        rows, rest = self._taken(classes)
+        count, each, width = rows.shape
+        together = np.empty((count, each + 1, width), np.float32)
+        steps = rest[:, width : width + each, None]
+        np.multiply(rows, steps, out=together[:, :each])
+        together[:, each] = rest[:, :width]
+        shifts = rest[:, width + each :].copy()
+        shifts[:, each] *= -1
+        return together, shifts
+
+    def _taken(self, classes: NDArray[np.intp]) -> tuple[NDArray[np.int8], Floats]:
+        """What is kept of `classes`: the rows, and the rest."""
+        if self._whole:
+            return self._rows.take(classes, axis=0), self._rest.take(classes, axis=0)
+        with self._lock:
+            places = self._places(classes)
+            return self._rows.take(places, axis=0), self._rest.take(places, axis=0)
 
     def given(self, task: int) -> float:
         """Return what the class of the task at position `task` is given beforehand, of tr(P S);

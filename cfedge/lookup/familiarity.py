@@ -27,6 +27,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Mapping
+from operator import sub
 from typing import NamedTuple
 
 import numpy as np
@@ -51,6 +52,9 @@ NEAREST = 4
 #: Bytes of classes that a processor's cache holds: more are read from memory for every input, so
 #: several inputs are compared with them at once, about so many scores of them.
 _CACHED_BYTES, _AT_ONCE = 1 << 21, 1 << 21
+#: Of all classes of one look: where their shapes take no more in float32 they are kept so, and one
+#: product scores some of them (docs/decisions/0061-around-the-network.md).
+_SPREAD_BYTES = 8 << 20
 
 
 class Terms(NamedTuple):
@@ -63,12 +67,14 @@ class Terms(NamedTuple):
 
 class _Classes(NamedTuple):
     """One task's classes: `ClassRows` and 2 P m_0 in one product [2 C + 1, D], the offsets [C], and
-    what is added to g [C].
+    what is added to g [C]; of few classes in all `ClassTable.spread_out`, each class as one row.
     """
 
     rows: Floats
-    offsets: Floats
+    offsets: list[float]
     bonus: Floats
+    shapes: list[Floats]
+    shifts: list[list[float]]
 
 
 class Familiarity:
@@ -123,6 +129,8 @@ class Familiarity:
         self._square_shift = float(white @ white)
         #: Of a class its two rows, its offset and its bonus.
         self._numbers = 2 * lookup.width + 2
+        shapes = 4 * len(lookup.task_of) * (lookup.factor_rows + 1) * lookup.width
+        self._spread = shapes <= _SPREAD_BYTES
         self._records = None if records is None else records(4 * self._numbers)
         self._classes: dict[int, _Classes] = {}
         self._lock = threading.Lock()
@@ -148,36 +156,57 @@ class Familiarity:
         return found
 
     def _terms(self, row: Floats, task: int, classes: _Classes, products: Floats) -> Terms:
-        """The terms of one vector, with its products with the task's rows [2 C + 1]."""
-        count = len(classes.offsets)
+        """The terms of one vector, with its products with the task's rows [2 C + 1].
+
+        Plain numbers: in a trunk's wake each kind of step that NumPy takes is read from memory
+        first, which takes longer than the arithmetic of some dozen numbers.
+        """
         z = self._project.dot(row)
         z -= self._shift
         z *= z
         inside, square = self._sums.dot(z).tolist()
-        scores = products[:count] - classes.offsets
-        near = _best(scores)
-        g = self._table.scores(row, near + self._lookup.spans[task].start)
-        g += classes.bonus.take(near)
+        *numbers, linear = products.tolist()
+        scores = list(map(sub, numbers, classes.offsets))
+        if len(scores) > NEAREST:
+            near = sorted(sorted(range(len(scores)), key=scores.__getitem__)[-NEAREST:])
+        else:
+            near = list(range(len(scores)))
         # |L' x|^2 from |L' (x - m_0)|^2
-        whole = square + float(products[-1]) - self._square_shift
+        whole = square + linear - self._square_shift
         return Terms(
-            cosine=1.0 - _most(products[count:-1]),
-            relative=inside - 2.0 * _most(scores),
-            density=whole / self._twice_rest - _most(g) - (square - inside) / 2,
+            cosine=1.0 - max(numbers[len(scores) :]),
+            relative=inside - 2.0 * max(scores),
+            density=whole / self._twice_rest
+            - self._shaped(row, task, classes, near)
+            - (square - inside) / 2,
         )
+
+    def _shaped(self, row: Floats, task: int, classes: _Classes, near: list[int]) -> float:
+        """The largest g of the classes `near` of a task, with what is added to it."""
+        if not classes.shapes:
+            places = np.array(near)
+            g = self._table.scores(row, places + self._lookup.spans[task].start)
+            g += classes.bonus.take(places)
+            return float(g.max())
+        found = []
+        for one in near:
+            *apart, linear = map(sub, classes.shapes[one].dot(row).tolist(), classes.shifts[one])
+            found.append(sum([number * number for number in apart]) + linear)
+        return max(found)
 
     def _of(self, task: int) -> _Classes:
         """One task's classes, made when they are asked for and not kept."""
         found = self._classes.get(task)
         if found is None:
-            found = self._read(task) or self._made(task)
+            numbers = self._read(task)
+            found = self._together(task, self._made(task) if numbers is None else numbers)
             with self._lock:
                 self._classes[task] = found
                 while len(self._classes) > max(1, KEPT_BYTES // found.rows.nbytes):
                     del self._classes[next(iter(self._classes))]
         return found
 
-    def _made(self, task: int) -> _Classes:
+    def _made(self, task: int) -> Floats:
         statistics = self._signatures[self._lookup.tasks[task]]
         means, counts = statistics.means.astype(np.float64), statistics.counts
         error = self._doubt / counts
@@ -190,9 +219,9 @@ class Familiarity:
         if self._records is not None:
             for one, row in zip(self._numbered(task), numbers, strict=True):
                 self._records.write(one, row.tobytes())
-        return self._together(numbers)
+        return numbers
 
-    def _read(self, task: int) -> _Classes | None:
+    def _read(self, task: int) -> Floats | None:
         """One task's classes as they were made before; None where one is not there."""
         found: list[bytes] = []
         for one in self._numbered(task):
@@ -201,27 +230,19 @@ class Familiarity:
                 return None
             found.append(row)
         numbers = np.frombuffer(b"".join(found), np.float32)
-        return self._together(numbers.reshape(len(found), self._numbers))
+        return numbers.reshape(len(found), self._numbers)
 
     def _numbered(self, task: int) -> range:
         span = self._lookup.spans[task]
         return range(span.start, span.stop)
 
-    def _together(self, numbers: Floats) -> _Classes:
-        width = self._numbers // 2 - 1
+    def _together(self, task: int, numbers: Floats) -> _Classes:
+        width = self.width
         linear, directions = numbers[:, :width], numbers[:, width : 2 * width]
         products = np.concatenate([linear, directions, self._linear_shift[None]])
-        return _Classes(products, numbers[:, -2].copy(), numbers[:, -1].copy())
-
-
-def _most(scores: Floats) -> float:
-    return float(np.maximum.reduce(scores))
-
-
-def _best(scores: Floats) -> NDArray[np.intp]:
-    """Return where the `NEAREST` best scores are, ascending; of all, where there are no more."""
-    if len(scores) <= NEAREST:
-        return np.arange(len(scores))
-    places = scores.argpartition(-NEAREST)[-NEAREST:]
-    places.sort()
-    return places
+        offsets, bonus = numbers[:, -2].tolist(), numbers[:, -1].copy()
+        if not self._spread:
+            return _Classes(products, offsets, bonus, [], [])
+        shapes, shifts = self._table.spread_out(np.array(self._numbered(task)))
+        shifts[:, -1] -= bonus
+        return _Classes(products, offsets, bonus, list(shapes), shifts.tolist())

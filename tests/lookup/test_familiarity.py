@@ -62,6 +62,13 @@ def test_terms_are_distances_less_the_distance_to_a_background_that_is_wider_by_
         alone = [familiar(x, place) for x in some]
         assert familiar.several(some, place) == alone
         with monkeypatch.context() as many:
+            # Of very many classes each is scored from 8 bits, which says the same but for rounding.
+            many.setattr("cfedge.lookup.familiarity._SPREAD_BYTES", 0)
+            compact = Familiarity(tasks, lookup, ClassTable(tasks, lookup), corpus)
+            found = [compact(x, place) for x in some]
+            assert familiar._of(place).shapes
+            assert not compact._of(place).shapes
+            np.testing.assert_allclose(found, alone, rtol=1e-4, atol=1e-4)
             many.setattr("cfedge.lookup.familiarity._CACHED_BYTES", 0)
             many.setattr("cfedge.lookup.familiarity._AT_ONCE", 3 * len(means))
             np.testing.assert_allclose(familiar.several(some, place), alone, rtol=1e-4, atol=1e-4)
