@@ -188,7 +188,7 @@ class Familiarity:
             g = self._table.scores(row, places + self._lookup.spans[task].start)
             g += classes.bonus.take(places)
             return float(g.max())
-        found = []
+        found: list[float] = []
         for one in near:
             *apart, linear = map(sub, classes.shapes[one].dot(row).tolist(), classes.shifts[one])
             found.append(sum([number * number for number in apart]) + linear)

@@ -77,11 +77,14 @@ class Answering(NamedTuple):
         """
         identified = list(map(self.router.identify, encoded.features, itertools.count()))
         thin = {row for row, evidence in enumerate(identified) if self.router.needs_tail(evidence)}
-        judge.tails(
+        left = [
             row
             for row, evidence in enumerate(identified)
             if row in thin or judge.is_open(row, decide(evidence).task)
-        )
+        ]
+        if len(identified) == 1 and left:  # of several, rows share runs anyway
+            self.heads.run_both(encoded, 0, self.tasks[decide(identified[0]).task], judge)
+        judge.tails(left)
         for row in sorted(thin):
             (tail,) = judge.tails([row])
             identified[row] = self.router.deepen(identified[row], tail)
@@ -150,6 +153,8 @@ class Answering(NamedTuple):
             A score of a row is not finite.
         """
         chosen = [self.tasks[match.task] for match in matches]
+        if len(matches) == 1 and not judge.has_tail(0) and judge.is_open(0, matches[0].task):
+            self.heads.run_both(encoded, 0, chosen[0], judge)
         scores = judge.scores([match.task for match in matches])
         heads = self.heads(encoded, dict(enumerate(chosen)), judge)
         ms = (time.perf_counter() - start) * 1e3 / len(matches)

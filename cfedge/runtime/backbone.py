@@ -205,12 +205,12 @@ class Tail:
         return found
 
 
-def no_adapter(backbone: Backbone) -> dict[str, Floats]:
-    """Slots of rank 0: the tail as it was pretrained."""
+def no_adapter(backbone: Backbone, rank: int = 0) -> dict[str, Floats]:
+    """Slots that change nothing: the tail as it was pretrained, to the bit whatever the rank."""
     slots: dict[str, Floats] = {}
     for slot in backbone.slots:
-        slots[f"a.{slot.name}"] = np.zeros((1, slot.rows, 0), np.float32)
-        slots[f"b.{slot.name}"] = np.zeros((1, 0, slot.columns), np.float32)
+        slots[f"a.{slot.name}"] = np.zeros((1, slot.rows, rank), np.float32)
+        slots[f"b.{slot.name}"] = np.zeros((1, rank, slot.columns), np.float32)
     return slots
 
 

@@ -9,6 +9,7 @@ Letters: B batch, D width.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import cache, partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,7 +19,7 @@ from cfedge.bundle.manifest import Backbone
 from cfedge.inputs.modality import Input, Modality
 from cfedge.lookup import Features
 from cfedge.runtime.adapter import Adapter
-from cfedge.runtime.backbone import Encoded, Slots, Tail, Trunk, no_adapter
+from cfedge.runtime.backbone import ROWS_MEET, Encoded, Slots, Tail, Trunk, no_adapter
 
 __all__ = ["Encoder"]
 
@@ -42,6 +43,9 @@ class Encoder:
         self.modality, self.trunk, self.tail = modality, trunk, tail
         self._no_adapter: Slots = no_adapter(backbone)
         self._frozen_views, self._width = backbone.frozen_views, backbone.width
+        self._beside = cache(partial(no_adapter, backbone))
+        #: Whether the frozen and an adapted tail can share a run.
+        self.pairs = not self._frozen_views and backbone.scheme not in ROWS_MEET
 
     @classmethod
     def of(
@@ -100,6 +104,14 @@ class Encoder:
         if adapter.changes_nothing:
             return self.frozen(encoded)
         return self.tail(encoded.hidden, [adapter.slots] * len(encoded.hidden))
+
+    def both(self, hidden: Floats, adapter: Adapter) -> tuple[Floats, Floats]:
+        """Return the features [D] of one row behind the frozen tail and behind the tail with an
+        adapter, of one run: it takes less than two, and the same bits come out.
+        """
+        (rank,) = {array.shape[1] for name, array in adapter.slots.items() if name[:2] == "b."}
+        frozen, adapted = self.tail([hidden, hidden], [self._beside(rank), adapter.slots])
+        return frozen, adapted
 
     def features(self, encoded: Encoded) -> Features:
         """Return what the lookup reads of B rows: behind the trunk and behind the frozen tail."""

@@ -49,17 +49,37 @@ class Heads(NamedTuple):
             if not trunk_decides(gap(scores), adapter.exit_margin):
                 late[row] = trunk
         if late:
-            for row, features in self._behind(encoded, adapters, list(late), judge).items():
+            behind = self._behind(encoded, chosen, adapters, list(late), judge)
+            for row, features in behind.items():
                 both = late[row] + adapters[row].adapted(features)
                 heads[row] = Head(both.tolist(), early=False)
         return heads
 
+    def run_both(self, encoded: Encoded, row: int, task: Task, judge: Judge) -> None:
+        """Run both tails of a row at once where it needs the frozen one, and its task's head will
+        need the adapted one.
+        """
+        if not self.encoder.pairs:
+            return
+        adapter = self.adapters(task)
+        scores: list[float] = adapter.trunk(encoded.features[row]).tolist()
+        if not (adapter.changes_nothing or trunk_decides(gap(scores), adapter.exit_margin)):
+            judge.run_both(row, task.name, adapter)
+
     def _behind(
-        self, encoded: Encoded, adapters: Mapping[int, Adapter], rows: Sequence[int], judge: Judge
+        self,
+        encoded: Encoded,
+        chosen: Mapping[int, Task],
+        adapters: Mapping[int, Adapter],
+        rows: Sequence[int],
+        judge: Judge,
     ) -> dict[int, Floats]:
         """By row, the features [D] behind the tail with its adapter."""
         frozen = [row for row in rows if adapters[row].changes_nothing]
         behind = dict(zip(frozen, judge.tails(frozen), strict=True))
+        for row in rows:
+            if (row, chosen[row].name) in judge.adapted:
+                behind[row] = judge.adapted[row, chosen[row].name]
         if rest := [row for row in rows if row not in behind]:
             hidden = [encoded.hidden[row] for row in rest]
             slots = [adapters[row].slots for row in rest]

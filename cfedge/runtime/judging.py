@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from cfedge.bundle.manifest import Task
 from cfedge.lookup.familiarity import Terms
 from cfedge.lookup.ood import accepted_score, tail_score, trunk_score
+from cfedge.runtime.adapter import Adapter
 from cfedge.runtime.backbone import Encoded
 from cfedge.runtime.encoder import Encoder
 
@@ -42,10 +43,22 @@ class Judge:
         self._encoder, self._router, self._tasks, self._encoded = encoder, router, tasks, encoded
         self._tails: dict[int, Floats] = {}
         self._trunks: dict[tuple[int, int], tuple[Terms, float]] = {}
+        #: Behind the tail with an adapter, of a row that was run beside the frozen one: by row and
+        #: the adapter's task.
+        self.adapted: dict[tuple[int, str], Floats] = {}
 
     def is_open(self, row: int, task: int) -> bool:
         """Whether the trunk alone does not say that a row is of the task at position `task`."""
         return self._behind_trunk(row, task)[1] > self._tasks[task].calibration.accepted
+
+    def has_tail(self, row: int) -> bool:
+        """Whether the frozen tail was run for a row."""
+        return row in self._tails
+
+    def run_both(self, row: int, name: str, adapter: Adapter) -> None:
+        """Run the frozen tail and the one with the adapter of the task `name` for a row at once."""
+        hidden = self._encoded.hidden[row]
+        self._tails[row], self.adapted[row, name] = self._encoder.both(hidden, adapter)
 
     def tails(self, rows: Iterable[int]) -> list[Floats]:
         """Return the frozen tail's features [D] of some rows."""

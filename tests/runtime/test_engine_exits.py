@@ -74,6 +74,32 @@ def test_inputs_that_the_trunk_is_sure_of_take_no_run_of_the_tail(
     assert rows == [len(TEXTS) - early]
 
 
+def test_an_input_that_needs_both_tails_takes_one_run_and_gets_the_same_bits(
+    bundle: Bundle, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    late = _ending(bundle, float(NEVER))
+    tasks = tuple(
+        replace(task, calibration=replace(task.calibration, accepted=-1e9))
+        for task in late.manifest.tasks
+    )
+    engine = Engine(Bundle(replace(late.manifest, tasks=tasks), late.objects))
+    rows = _counted(engine, monkeypatch)
+    for given in (None, engine.tasks[0]):
+        rows.clear()
+        together = [replace(engine.predict(text, task=given)[0], ms=0.0) for text in TEXTS]
+        # a task that the third stage changed is asked alone
+        assert rows.count(2) == len(TEXTS)
+        assert len(rows) == len(TEXTS) if given else len(rows) < 1.5 * len(TEXTS)
+        with monkeypatch.context() as apart:
+            apart.setattr(engine.opened.encoder, "pairs", False)
+            rows.clear()
+            alone = [replace(engine.predict(text, task=given)[0], ms=0.0) for text in TEXTS]
+        assert rows == [1] * (2 * len(TEXTS))
+        assert (
+            together == alone == [replace(one, ms=0.0) for one in engine.predict(TEXTS, task=given)]
+        )
+
+
 def test_each_answer_is_what_the_format_says(bundle: Bundle) -> None:
     engine = Engine(bundle)
     tasks = {task.name: task for task in engine.manifest.tasks}
