@@ -45,11 +45,14 @@ class KeptTables:
 
     def __init__(self, manifest: Manifest) -> None:
         cpu = this_cpu()
+        backbone, tasks = manifest.backbone, manifest.tasks
+        background = backbone.background
         self._decisive = {
-            "cfedge": __version__, "bundle": manifest.digest,
+            "cfedge": __version__, "lookup": manifest.lookup, "backbone": backbone.digest,
+            "background": background and background.sha256,
+            "signatures": [[task.name, task.signature.sha256] for task in tasks],
             "cpu": [cpu.machine, cpu.name, *cpu.flags], "numpy": np.__version__,
         }  # fmt: skip
-        backbone, tasks = manifest.backbone, manifest.tasks
         self._widths = {
             "trunk": backbone.lookup_width, "first": backbone.views[0], "tail": backbone.width,
         }  # fmt: skip

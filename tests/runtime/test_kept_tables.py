@@ -15,7 +15,7 @@ from made import make_texts
 
 from cfedge import Engine
 from cfedge.bundle.arrays import dump_arrays, load_arrays, view_arrays
-from cfedge.bundle.files import read
+from cfedge.bundle.files import Bundle, read, write
 from cfedge.errors import IncompatibleError
 from cfedge.lookup import familiarity
 from cfedge.lookup.class_gaussians import ClassShape, Shared
@@ -71,6 +71,13 @@ def test_what_was_computed_once_is_not_again_and_the_answers_are_the_same(
     computed = counted(monkeypatch)
     assert answers(tiny_bundle) == first
     assert answers(tiny_bundle, adapter_bytes=0) == first
+    bundle = read(tiny_bundle)  # a new bundle of the same signatures needs nothing either
+    margins = dataclasses.replace(bundle.manifest.margins, third=0.0)
+    manifest = dataclasses.replace(bundle.manifest, margins=margins)
+    other = tables.parent.parent / "other"
+    write(Bundle(manifest, bundle.objects), other)
+    assert read(other).manifest.digest != bundle.manifest.digest
+    answers(other)
     assert computed == []
 
 
