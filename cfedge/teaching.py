@@ -28,7 +28,8 @@ from typing import TYPE_CHECKING, Any
 
 from cfedge.margins import TAIL_SHARE
 from cfedge.progress import Progress
-from cfedge.train.certify.certificates import Certificates, TaskCertificate, certificates
+from cfedge.train.certify.certificates import Certificates, certificates
+from cfedge.train.certify.task_certificate import TaskCertificate
 from cfedge.train.change.joining import Joined, join
 from cfedge.train.change.parts import split
 from cfedge.train.change.update import MAX_DROP, update
@@ -152,7 +153,8 @@ class Workspace(WorkspaceFolder):
         Returns
         -------
         TaskCertificate
-            What is certified of it, with all tasks of the workspace together.
+            What is certified of it, with all tasks that the workspace has when it is first read:
+            each further task moves every limit, so it is computed then.
 
         Raises
         ------
@@ -166,7 +168,7 @@ class Workspace(WorkspaceFolder):
                 self, name, data.train, data.held_out, same_labels=same_labels, place=place,
                 settings=with_choices(settings, choices), replace=replace, progress=progress,
             )  # fmt: skip
-        return certificates(self, of=()).tasks[name]
+        return self._certified(name)
 
     def add_tasks(
         self,
@@ -248,7 +250,7 @@ class Workspace(WorkspaceFolder):
         """
         data = task_data(name, inputs, labels, held_out, kind=self.kind, groups=groups)
         update(self, name, data.train, data.held_out, max_drop=max_drop, progress=progress)
-        return certificates(self, of=()).tasks[name]
+        return self._certified(name)
 
     def join(self, name: str, other: str, new: str | None = None, **options: Any) -> Joined:
         """Make one task of two, where their inputs are taken for each other's.
@@ -283,6 +285,9 @@ class Workspace(WorkspaceFolder):
             There is no such task or class, the new name is taken, or a part would have no class.
         """
         return split(self, name, new, labels)
+
+    def _certified(self, name: str) -> TaskCertificate:
+        return TaskCertificate.when_read(lambda: certificates(self, of=()).tasks[name])
 
     def certificates(self, *, tail_share: float = TAIL_SHARE) -> Certificates:
         """Return what is certified of every task, with all tasks of the workspace together.

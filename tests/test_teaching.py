@@ -5,6 +5,7 @@ be learned from.
 from __future__ import annotations
 
 import dataclasses
+import pickle
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
@@ -28,10 +29,12 @@ CLOSED = Settings(method="closed-form")
 
 
 def test_a_notebook_teaches_certifies_evaluates_and_exports(
-    tiny_folder: Path, tmp_path: Path
+    tiny_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     workspace = Workspace.create(tmp_path / "ws", "local", weights=tiny_folder, split=2)
-    food = workspace.add("food", TEXTS, LABELS, method="closed-form")
+    with monkeypatch.context() as costly:
+        costly.setattr(cfedge.teaching, "certificates", lambda *_, **__: pytest.fail("certifies"))
+        food = workspace.add("food", TEXTS, LABELS, method="closed-form")
     file = write_csv(tmp_path / "colors.csv", make_texts("colors", 12, 0))
     workspace.add("colors", file, settings=CLOSED)
     assert food.labels == tuple(sorted(set(LABELS)))
@@ -40,6 +43,8 @@ def test_a_notebook_teaches_certifies_evaluates_and_exports(
     certified = workspace.certificates()
     assert list(certified.tasks) == list(workspace.tasks) == ["colors", "food"]
     assert certified.tasks["food"].certificate.tasks == 2
+    assert food == certified.tasks["food"]  # computed when it was read, and so with both tasks
+    assert pickle.loads(pickle.dumps(food)) == food
     scores = workspace.evaluate({"food": (TEXTS, LABELS), "colors": file})
     assert scores.accuracy > 0.8
     done = workspace.export(tmp_path / "bundle")

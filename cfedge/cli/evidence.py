@@ -11,7 +11,7 @@ from cfedge.cli.show import print_json, print_table, say
 
 if TYPE_CHECKING:
     from cfedge.bundle.manifest import Certificate
-    from cfedge.train.certify.certificates import TaskCertificate
+    from cfedge.train.certify.task_certificate import TaskCertificate
 
 __all__ = ["JSON", "WORKSPACE", "alone", "register"]
 

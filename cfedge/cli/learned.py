@@ -9,7 +9,7 @@ from cfedge.train.settings import Settings
 
 if TYPE_CHECKING:
     from cfedge.bundle.manifest import Backbone
-    from cfedge.train.certify.certificates import TaskCertificate
+    from cfedge.train.certify.task_certificate import TaskCertificate
     from cfedge.train.measures.trial import Trial
 
 __all__ = ["learned"]

@@ -30,7 +30,8 @@ from cfedge.plain_files import read_plain
 from cfedge.storage import write_file
 
 if TYPE_CHECKING:
-    from cfedge.train.certify.certificates import Certificates, TaskCertificate
+    from cfedge.train.certify.certificates import Certificates
+    from cfedge.train.certify.task_certificate import TaskCertificate
     from cfedge.train.examples.examples import Examples
     from cfedge.train.workspace.folder import WorkspaceFolder
 

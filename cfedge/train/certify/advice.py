@@ -6,9 +6,10 @@ import math
 from collections.abc import Mapping, Sequence
 
 from cfedge.counted import counted
-from cfedge.train.certify.certificates import Certificates, TaskCertificate
+from cfedge.train.certify.certificates import Certificates
 from cfedge.train.certify.data_advice import what_was_given, what_was_held_out
 from cfedge.train.certify.overlaps import OVERLAP_SHARE, Overlap
+from cfedge.train.certify.task_certificate import TaskCertificate
 from cfedge.train.examples.examples import LabelledData
 from cfedge.train.learn.composition import KEPT_ENERGY
 from cfedge.train.measures.certificate import FALSE_REJECT_RATE

@@ -5,7 +5,7 @@ left out, that the encoder cannot read, that have several labels, or that were l
 from __future__ import annotations
 
 from cfedge.counted import counted
-from cfedge.train.certify.certificates import TaskCertificate
+from cfedge.train.certify.task_certificate import TaskCertificate
 from cfedge.train.examples.examples import LabelledData
 from cfedge.train.examples.near import are_many
 from cfedge.train.examples.reading import conflicting
