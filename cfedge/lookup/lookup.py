@@ -212,7 +212,7 @@ class Lookup:
             none.
         """
         kept, scores = self._best(scored, min(count, len(self.task_of)))
-        if runner_up < 0 or (self.task_of[kept] == runner_up).any():
+        if runner_up < 0 or runner_up in self.task_of.take(kept).tolist():
             return kept, scores
         span = self.spans[runner_up]
         own = np.arange(span.start, span.stop)
@@ -226,7 +226,7 @@ class Lookup:
         if error is None:
             scores = rough[: len(self.task_of)]
             kept = np.arange(count) if count == len(scores) else largest(scores, count)
-            return kept, scores[kept]
+            return kept, scores.take(kept)
         least = least_of_best(rough, count)
         if not coarse:  # of the last of them, exactly
             least = nth_largest(self._table.some(z, (rough >= least).nonzero()[0]), count)

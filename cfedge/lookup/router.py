@@ -166,7 +166,7 @@ class Router:
         """Add the second stage to the first; for errors see `begin`."""
         scored, first = evidence.scored, evidence.first
         kept, best = self.first.best_clusters(scored, CANDIDATES, first.runner_up)
-        owners: list[int] = self.first.task_of[kept].tolist()
+        owners: list[int] = self.first.task_of.take(kept).tolist()
         classes = self.near.scores(evidence.trunk[: self._width], kept, evidence.position)
         distances = distances_of(scored.square, best, owners)
         scores = task_evidence(classes.tolist(), owners, temperature(self._width))

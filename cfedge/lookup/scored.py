@@ -22,6 +22,8 @@ __all__ = [
 
 Floats = NDArray[np.float32]
 
+#: Scores up to which sorting all takes less than the steps that a part of them takes.
+_FEW = 512
 #: Scores of which one is compared, where the best of many are looked for.
 _GROUPS = 8
 
@@ -79,6 +81,10 @@ def least_of_best(scores: Floats, count: int) -> float:
 
 def largest(scores: Floats, count: int) -> NDArray[np.intp]:
     """Return where the `count` largest are, ascending; of equal ones the first."""
+    if len(scores) <= _FEW:
+        found = np.negative(scores).argsort(kind="stable")[:count]
+        found.sort()
+        return found
     least = nth_largest(scores, count)
     above = np.flatnonzero(scores > least)
     return np.sort(np.concatenate([above, np.flatnonzero(scores == least)[: count - len(above)]]))
