@@ -82,7 +82,8 @@ class Answering(NamedTuple):
             for row, evidence in enumerate(identified)
             if row in thin or judge.is_open(row, decide(evidence).task)
         ]
-        if len(identified) == 1 and left:  # of several, rows share runs anyway
+        # Of several inputs, rows share runs anyway; where all need the tail none has a task yet.
+        if len(identified) == 1 and left and not self.router.reads_all:
             self.heads.run_both(encoded, 0, self.tasks[decide(identified[0]).task], judge)
         judge.tails(left)
         for row in sorted(thin):
