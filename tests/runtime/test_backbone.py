@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from every import cases
 from made import make_texts
 
 from cfedge.bundle.files import read
@@ -59,7 +60,7 @@ def slots_of(backbone: Backbone, rank: int, seed: int) -> Slots:
     return slots
 
 
-@pytest.mark.parametrize("seed", range(5))
+@cases("seed", range(5))
 def test_rows_of_several_tasks_share_a_run_to_the_last_bit(
     halves: tuple[Trunk, Tail, Backbone], seed: int
 ) -> None:
