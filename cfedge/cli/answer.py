@@ -36,12 +36,17 @@ INPUTS = Annotated[
     list[str] | None,
     typer.Argument(
         metavar="[INPUT]...",
-        help="Words as they stand, or files and folders of pictures. Without any, or with -: lines of standard input.",
+        help=(
+            "Words as they stand, or files and folders of pictures. Without any, or with -, the"
+            " lines of standard input."
+        ),
     ),
 ]
 TASK = Annotated[str | None, typer.Option(help="The task of all inputs, where it is known.")]
 THREADS = Annotated[int, typer.Option(help="Threads of ONNX Runtime.")]
-PROFILE = Annotated[str | None, typer.Option(help="Board of devices/ that sets the threads.")]
+PROFILE = Annotated[
+    str | None, typer.Option(help="Board (see cfedge devices) that sets the threads.")
+]
 MONITOR = Annotated[
     Path | None,
     typer.Option(
@@ -56,7 +61,10 @@ SESSION = Annotated[
     bool,
     typer.Option(
         "--session",
-        help=("Keep evidence from input to input: they are one stream whose task seldom changes."),
+        help=(
+            "Treat the inputs as one stream whose task seldom changes, and keep evidence from"
+            " one to the next."
+        ),
     ),
 ]
 SWITCH = Annotated[
@@ -71,8 +79,8 @@ LABEL_SWITCH = Annotated[
     float | None,
     typer.Option(
         help=(
-            "Probability that the label changes before an input, with --session: of a camera's"
-            " frames, such as 0.05. Unless given each input has a label of its own."
+            "Probability that the label changes before an input, with --session, such as 0.05"
+            " for a camera's frames. Otherwise each input has a label of its own."
         )
     ),
 ]
@@ -81,7 +89,7 @@ PLAIN = Annotated[
     typer.Option(
         "--plain",
         f"--{DEFAULT_KIND}",
-        help="Lines are inputs as they stand, also those that begin with {.",
+        help="Take each line as the input itself, even where it begins with {.",
     ),
 ]
 TOP = Annotated[
@@ -131,22 +139,21 @@ def predict(
 ) -> None:
     """Answer inputs: task and label, or unknown.
 
-    The percentage is the probability that task and label are right, if the input is of one of the
-    tasks. Below 50 % the answer begins with "not sure".
+    The percentage is the probability that task and label are right, if the input belongs to one of
+    the tasks. Below 50 % the answer begins with "not sure".
 
-    Each line of standard input is an input: words, the path of a picture or of an array, or
-    a JSON object such as {"image": {"path": "..."}}. Answers come in the same order, one a line. A
+    Each line of standard input is an input: words, the path of a picture or of an array, or a JSON
+    object such as {"image": {"path": "..."}}. Answers come in the same order, one on each line. A
     line that cannot be answered gets an error in its place, and the exit code is then 10.
 
-    With --json each line carries the bundle's digest, and what is certified of the task:
-    wrong_task_at_most is the largest share of its inputs that go to another task, and
-    wrong_answer_at_most the largest share that get a wrong answer. Keep the lines as the record of
-    what was answered.
+    With --json each line carries the bundle's digest and the task's certificate: at most the share
+    wrong_task_at_most of its inputs go to another task, and at most the share wrong_answer_at_most
+    get a wrong answer. Keep the lines as the record of what was answered.
 
-    --session assumes that all inputs are of one task, or change it seldom: an input that could be
-    of two tasks then goes to the one that the inputs before it were of. Where tasks come mixed that
-    is wrong more often than without it. Its answers carry the task's probability in the stream as
-    posterior, and both limits are null: certificates are about single inputs.
+    --session assumes that the task seldom changes from one input to the next. An input that could
+    belong to two tasks then gets the task of the inputs before it. Where tasks come mixed, answers
+    are wrong more often than without it. Each answer carries the task's probability in the stream
+    as posterior. Both limits are null, because certificates are about single inputs.
     """
     one_blas_thread()
     from cfedge.device import load_profile

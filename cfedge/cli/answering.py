@@ -37,16 +37,14 @@ KEEP = Annotated[
     typer.Option(
         metavar="DIR",
         help=(
-            "Folder in which inputs that were not known are kept, encrypted, for cfedge console."
-            " Nothing is kept unless given."
+            "Folder that keeps inputs that were not known, encrypted, for cfedge console."
+            " Without it nothing is kept."
         ),
     ),
 ]
 KEEP_SIZE = Annotated[
     str | None,
-    typer.Option(
-        metavar="SIZE", help="Size of what --keep holds, at most, such as 64MB (the default)."
-    ),
+    typer.Option(metavar="SIZE", help="Most that --keep may hold, such as 64MB (the default)."),
 ]
 FALSE_REJECT = Annotated[
     list[str] | None,
@@ -54,8 +52,8 @@ FALSE_REJECT = Annotated[
         "--false-reject",
         metavar="RATE",
         help=(
-            "Share of a task's own inputs that may be called unknown, .005 to .3, or TASK=RATE,"
-            " several times; that of export unless given."
+            "Share of a task's own inputs that may be called unknown, from .005 to .3, or"
+            " TASK=RATE for one task; may be repeated. Otherwise the share that export set."
         ),
     ),
 ]

@@ -27,14 +27,14 @@ def bench(
     ] = 200,
     threads: Annotated[int, typer.Option(min=1, max=256, help="Threads of ONNX Runtime.")] = 1,
     profile: Annotated[
-        str | None, typer.Option(help="Board of devices/ that sets the threads.")
+        str | None, typer.Option(help="Board (see cfedge devices) that sets the threads.")
     ] = None,
     adapter_memory: ADAPTER_MEMORY = None,
     json: JSON = False,
 ) -> None:
     """Measure time, memory and size here.
 
-    Cold start, latency, memory and sizes of a bundle on this machine.
+    You see the cold start, latency, memory and sizes of a bundle on this machine.
     """
     one_blas_thread()
     from cfedge.bench import measure

@@ -18,13 +18,17 @@ __all__ = ["P90", "RAM", "budget", "check_alone", "kept_to"]
 
 RAM = Annotated[
     str | None,
-    typer.Option(metavar="SIZE", help="Largest memory of the process that answers, such as 512MB."),
+    typer.Option(
+        metavar="SIZE", help="Most memory that the answering process may take, such as 512MB."
+    ),
 ]
 P90 = Annotated[
     str | None,
     typer.Option(
         metavar="TIME",
-        help="Time that nine answers in ten must keep to, one at a time, such as 20ms.",
+        help=(
+            "Time within which nine answers in ten must come, asked one at a time, such as 20ms."
+        ),
     ),
 ]
 

@@ -42,14 +42,14 @@ def check(
         typer.Option(
             "--input",
             metavar="KIND",
-            help=f"What the inputs are: {', '.join(KINDS)}; otherwise found out.",
+            help=f"What the inputs are: {', '.join(KINDS)}; otherwise cfedge finds it out.",
         ),
     ] = None,
     json: JSON = False,
 ) -> None:
-    """List every fault of data, with its lines.
+    """List every fault of the data, with its line.
 
-    Nothing is learned and nothing is changed. The exit code is 3 where there is a fault.
+    Nothing is learned and nothing is changed. The exit code is 3 if there is a fault.
     """
     from cfedge.train.examples.data_check import check as look_at
 

@@ -24,7 +24,7 @@ ANSWERS = Annotated[
 WORKSPACE = Annotated[
     Path | None,
     typer.Argument(
-        metavar="[WS]", help="Workspace of the bundle's tasks; without it nothing is taught."
+        metavar="[WS]", help="Workspace of the bundle's tasks; without it the page cannot teach."
     ),
 ]
 PORT = Annotated[
@@ -34,12 +34,17 @@ PORT = Annotated[
 MONITOR = Annotated[
     Path | None,
     typer.Option(
-        metavar="FILE", help="File that predict or serve --monitor writes, to be watched."
+        metavar="FILE",
+        help="File that predict or serve writes with --monitor; the page watches it.",
     ),
 ]
 REPO = Annotated[
     Path | None,
-    typer.Option("--repo", metavar="REPO", help="Repository to publish to; a store needs it."),
+    typer.Option(
+        "--repo",
+        metavar="REPO",
+        help="Repository that changes are published to; needed with a store.",
+    ),
 ]
 KEYS = Annotated[Path | None, typer.Option("--keys", help="The folder that cfedge keys init made.")]
 CHANNEL = Annotated[str, typer.Option(help="Name of the channel that is published to.")]
@@ -47,7 +52,7 @@ ALLOW_HOST = Annotated[
     list[str] | None,
     typer.Option(
         metavar="NAME",
-        help="Name of this machine that requests may carry as their host; may be given several times.",
+        help="Name of this machine that requests may give as their host; may be repeated.",
     ),
 ]
 SYNTHETIC = Annotated[
@@ -55,13 +60,15 @@ SYNTHETIC = Annotated[
     typer.Option(
         "--synthetic-golden",
         help=(
-            "Prove bundles with made-up pictures or arrays, so that none that was taught travels"
-            " with them; words cannot be made up."
+            "Make golden vectors of made-up pictures or arrays, so that none of yours travels"
+            " with a bundle; sentences cannot be made up."
         ),
     ),
 ]
 THREADS = Annotated[int, typer.Option(help="Threads of ONNX Runtime.")]
-JSON = Annotated[bool, typer.Option("--json", help="Print address and key as one JSON object.")]
+JSON = Annotated[
+    bool, typer.Option("--json", help="Print the address and the key as one JSON object.")
+]
 
 
 def register(app: typer.Typer) -> None:
@@ -86,10 +93,10 @@ def console(
 ) -> None:
     """Try, review and teach in a browser.
 
-    The page is reached from this machine alone, with the link that is printed. What predict, serve
-    and console --keep met and did not know is shown in groups of alike inputs; what is selected is
-    taught in the background, and nothing begins to answer without a click. It ends on Ctrl-C; a job
-    that is at work goes on.
+    The page opens on this machine alone, with the link that is printed. It shows, in groups of
+    alike inputs, what predict, serve and the console kept with --keep because it was not known.
+    You give the inputs labels, and a task is taught in the background. Nothing new answers until
+    you switch it on. Ctrl-C ends the page; a task that is being taught goes on.
     """
     one_blas_thread()
     import asyncio

@@ -43,7 +43,8 @@ GROUP_COLUMN = Annotated[
 ENCODING = Annotated[
     str | None,
     typer.Option(
-        metavar="NAME", help="The encoding of the files, such as cp1252; otherwise found out."
+        metavar="NAME",
+        help="The encoding of the files, such as cp1252; otherwise cfedge finds it out.",
     ),
 ]
 

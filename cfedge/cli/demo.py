@@ -24,7 +24,7 @@ def register(app: typer.Typer) -> None:
 
 def demo(
     out: Annotated[
-        Path, typer.Option(help="Folder in which workspaces, bundles and reports are left.")
+        Path, typer.Option(help="Folder for the workspaces, bundles and reports.")
     ] = Path("demo-out"),
     quick: Annotated[
         bool,
@@ -33,7 +33,7 @@ def demo(
     folder: Annotated[
         Path | None,
         typer.Option(
-            help="Folder of the weights for the sentences; they are looked for unless given."
+            help="Folder with the weights for the sentences; otherwise cfedge looks for them."
         ),
     ] = None,
     replace: Annotated[

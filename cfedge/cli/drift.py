@@ -29,7 +29,7 @@ def drift(
 ) -> None:
     """Show whether inputs have changed.
 
-    What a monitor counted stands beside what the certificates promise.
+    It shows what a monitor counted beside what the certificates promise.
     """
     from cfedge.runtime.drift import ALPHA, Monitor
     from cfedge.store import bundle_at

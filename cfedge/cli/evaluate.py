@@ -29,13 +29,13 @@ def register(app: typer.Typer) -> None:
 def evaluate(
     workspace: WORKSPACE,
     test: Annotated[
-        list[str], typer.Option(help="Test examples of a task, as TASK=FILE; repeat for each task.")
+        list[str], typer.Option(help="Test examples of a task, as TASK=FILE; may be repeated.")
     ],
     unknown: Annotated[
         Path | None,
         typer.Option(
             help=(
-                "A file of inputs of no task, in a column that is called as their kind"
+                "File of inputs of no task; its column is named after their kind"
                 f" ({', '.join(KINDS)})."
             )
         ),
@@ -47,11 +47,11 @@ def evaluate(
 ) -> None:
     """Measure accuracy on test data.
 
-    Per sample, through the int8 runtime: task and label right, task identification, and accuracy
-    with the task known.
+    The int8 runtime answers each input by itself. You see how often task and label are right, how
+    often the task is right, and how often the label is right with the task given.
 
-    With --unknown also how well inputs of no task are told apart: AUROC, false positives at 95 %
-    detection, risk by coverage.
+    With --unknown you also see how well inputs of no task are told apart: AUROC, false positives
+    at 95 % detection, risk by coverage.
     """
     from cfedge.errors import UsageError
     from cfedge.teaching import Workspace

@@ -26,13 +26,15 @@ if TYPE_CHECKING:
 __all__ = ["register"]
 
 OUT = Annotated[
-    Path, typer.Argument(metavar="OUT", help="Folder of the bundle; with --merged the ONNX file.")
+    Path, typer.Argument(metavar="OUT", help="Folder for the bundle; with --merged the ONNX file.")
 ]
 MERGED = Annotated[
     str | None,
     typer.Option(
         metavar="TASK",
-        help="Write one plain ONNX file instead: prepared inputs to the scores of this task.",
+        help=(
+            "Write one plain ONNX file instead, from prepared inputs to the scores of this task."
+        ),
     ),
 ]
 DROP = Annotated[
@@ -47,7 +49,8 @@ MAX_ERROR_RATIO = Annotated[
     float, typer.Option(help="Largest ratio of a task's int8 errors to its float errors.")
 ]
 STRICT = Annotated[
-    bool, typer.Option("--strict", help="Also refuse what chance explains on so few examples.")
+    bool,
+    typer.Option("--strict", help="Also refuse a loss that chance may explain on so few examples."),
 ]
 FALSE_REJECT = Annotated[
     float | None,
@@ -57,9 +60,7 @@ FALSE_REJECT = Annotated[
 ]
 TAIL_SHARE = Annotated[
     float | None,
-    typer.Option(
-        help="Largest share of inputs that may be run through the frozen tail; 0.4 unless given."
-    ),
+    typer.Option(help="Largest share of inputs that may run the frozen tail; 0.4 unless given."),
 ]
 LOOKUP = Annotated[
     str | None,
@@ -71,7 +72,9 @@ SYNTHETIC = Annotated[
     bool,
     typer.Option(
         "--synthetic-golden",
-        help="Golden vectors of made-up pictures or arrays: no held-out one travels.",
+        help=(
+            "Make golden vectors of made-up pictures or arrays, so that no held-out one travels."
+        ),
     ),
 ]
 REPLACE = Annotated[bool, typer.Option("--replace", help="Replace what is at OUT.")]
@@ -102,11 +105,11 @@ def export(
 ) -> None:
     """Write the bundle that a device answers from.
 
-    It is quantised, and is refused where it does not answer as the float model does.
+    The bundle is quantised. It is refused where it answers worse than the float model does.
 
-    With --ram or --p90 it is measured as a device would run it, and the fewest threads that keep to
-    them are found: give them to predict --threads or Engine.open. Scheme and cut were chosen by
-    init.
+    With --ram or --p90 the bundle is measured as a device would run it, and export names the
+    fewest threads that keep to them. Give that number to predict --threads or Engine.open. The
+    scheme and the cut were chosen by init.
     """
     from cfedge import margins
     from cfedge.train.measures.certificate import FALSE_REJECT_RATE

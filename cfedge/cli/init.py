@@ -31,7 +31,7 @@ BACKBONE = Annotated[
 ]
 FOLDER = Annotated[
     Path | None,
-    typer.Option(help="Folder of the encoder's weights; they are looked for unless given."),
+    typer.Option(help="Folder with the encoder's weights; otherwise cfedge looks for them."),
 ]
 MODEL = Annotated[
     Path | None,
@@ -39,21 +39,27 @@ MODEL = Annotated[
 ]
 INPUT = Annotated[
     str | None,
-    typer.Option("--input", help="Kind of inputs of your own encoder: array.", show_default=False),
+    typer.Option("--input", help="What your own encoder reads: array.", show_default=False),
 ]
 SPLIT = Annotated[
-    int | None, typer.Option(help="Number of blocks in the trunk; chosen unless given.")
+    int | None, typer.Option(help="Number of blocks in the trunk; otherwise cfedge chooses it.")
 ]
 MEASURE = Annotated[
     Path | None,
     typer.Option(
-        help="Labelled inputs (CSV, JSONL, folder) to choose the cut and --scheme auto by."
+        help=(
+            "Labelled inputs (CSV, JSONL, folder) on which the cut, and the scheme with --scheme"
+            " auto, are chosen."
+        )
     ),
 ]
 TARGET_MODULES = Annotated[
     str | None,
     typer.Option(
-        help="Target modules of each block: of qkv,o,fc1,fc2; pictures: expand,project.",
+        help=(
+            "Target modules of each block, separated by commas: some of qkv,o,fc1,fc2; for"
+            " pictures, of expand,project."
+        ),
         show_default="the backbone's",
     ),
 ]
@@ -61,30 +67,30 @@ SCHEME = Annotated[
     str | None,
     typer.Option(
         help=(
-            "Quantisation scheme: int8-row, int8-row-7bit, int8-dynamic, int8-weight-only"
-            " or float32, of pictures int8-static; auto measures them here."
-            " [default: int8-static for pictures, int8-row for others]"
+            "Quantisation scheme: int8-row, int8-row-7bit, int8-dynamic, int8-weight-only or"
+            " float32; int8-static for pictures. auto measures them on this machine and picks"
+            " one. [default: int8-static for pictures, int8-row for others]"
         ),
         show_default=False,
     ),
 ]
 PROFILE = Annotated[
     str | None,
-    typer.Option(help="Board of devices/ that will answer: its rules pick the scheme."),
+    typer.Option(help="Board that will answer (see cfedge devices); its rules pick the scheme."),
 ]
 SAME_BACKBONE = Annotated[
     Path | None,
     typer.Option(
         help=(
-            "Bundle or store: make the same backbone as it has, so that tasks taught here run beside its"
-            " own."
+            "Bundle or store whose backbone is made again here, so that tasks taught here run"
+            " beside its own."
         )
     ),
 ]
 LOOKUP = Annotated[
     str | None,
     typer.Option(
-        help=f"What finds the task of an input in its bundles: {', '.join(LOOKUPS)}. [default:"
+        help=f"How its bundles find the task of an input: {', '.join(LOOKUPS)}. [default:"
         f" {DEFAULT}, or that of --same-backbone]"
     ),
 ]
@@ -93,7 +99,8 @@ SENSITIVITY = Annotated[
     typer.Option(
         metavar="COSINE",
         help=(
-            "Mean cosine with float32 to reach, by leaving the layers that hurt most in float32."
+            "Mean cosine with float32 that the backbone must reach; the layers that int8"
+            " hurts most stay in float32."
         ),
     ),
 ]
@@ -102,19 +109,20 @@ REPAIR = Annotated[
     typer.Option(
         metavar="WS",
         help=(
-            "Workspace that export refused: make its backbone again, with layers in"
-            " float32 until its tasks pass."
+            "Workspace that export refused. Its backbone is made again, with layers in float32,"
+            " until its tasks pass."
         ),
     ),
 ]
 DROP = Annotated[
     float | None,
     typer.Option(
-        help="Largest accuracy drop that export allowed, with --repair.", show_default="1.0"
+        help="Largest accuracy drop that export allowed, in points; with --repair.",
+        show_default="1.0",
     ),
 ]
 STRICT = Annotated[
-    bool, typer.Option("--strict", help="Judge as export --strict did, with --repair.")
+    bool, typer.Option("--strict", help="Judge as export --strict does; with --repair.")
 ]
 
 
@@ -146,10 +154,10 @@ def init(
 ) -> None:
     """Prepare an encoder, once for a workspace.
 
-    It is exported, cut, quantised and frozen.
+    The encoder is exported, cut, quantised and frozen.
 
-    With --ram or --p90 scheme, cut and threads are chosen by measuring them in processes of their
-    own.
+    With --ram or --p90 the scheme, the cut and the threads are chosen by measuring; each try runs
+    in a process of its own.
     """
     from cfedge.device import known_profile
     from cfedge.train.examples.data import load

@@ -25,7 +25,10 @@ MODEL = Annotated[
     bool,
     typer.Option(
         "--model",
-        help="Also what the lookup's own model expects, and how many inputs were looked at again.",
+        help=(
+            "Also show what the lookup's own model expects, and how many inputs needed the"
+            " second or third stage."
+        ),
     ),
 ]
 MIXTURES = Annotated[
@@ -50,14 +53,14 @@ PAPER = Annotated[
 ]
 CURVE = Annotated[
     bool,
-    typer.Option(
-        "--curve", help="How many more examples? What fewer gave, and what twice as many may."
-    ),
+    typer.Option("--curve", help="Show what fewer examples gave, and what twice as many may give."),
 ]
 SHARE = Annotated[
     float | None,
     typer.Option(
-        help="Largest share of inputs run through the frozen tail, as of export; 0.4 unless given."
+        help=(
+            "Largest share of inputs that may run the frozen tail, as for export; 0.4 unless given."
+        )
     ),
 ]
 
@@ -79,8 +82,9 @@ def inspect_tasks(
 ) -> None:
     """Show which tasks are taken for which.
 
-    For each task: how many held-out inputs got another task, and the limit for inputs to come. With
-    --model also what the lookup's own model expects, and whether the held-out inputs bear it out.
+    For each task you see how many held-out inputs got another task, and the limit for inputs to
+    come. --model also shows what the lookup's own model expects, and whether the held-out inputs
+    agree.
     """
     from cfedge.margins import TAIL_SHARE
     from cfedge.train.certify.advice import advice

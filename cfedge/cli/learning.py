@@ -25,24 +25,24 @@ _OPTIONS: dict[str, tuple[Any, Any]] = {
         typer.Option(
             "--head-only/--train",
             help=(
-                "Learn a closed-form head alone, or always an adapter too. By default a task"
-                " with 3 examples a class or more gets an adapter; one of pictures only where it"
-                " then answers better."
+                "Learn a closed-form head and no adapter, or (--train) always an adapter too."
+                " Without either, a task with 3 or more examples of each class gets an adapter; a"
+                " task of pictures keeps it only where it then answers better."
             ),
         ),
     ),
     "held_out": (
         float,
-        typer.Option(
-            "--share", help="Share of each class that is held out, where --held-out gives none."
-        ),
+        typer.Option("--share", help="Share of each class that is held out, without --held-out."),
     ),
     "most_examples": (
         int,
         typer.Option(
             "--most-examples",
             rich_help_panel=EXPERT,
-            help="Examples that are learned from, at most; of more, each class gives as many as others.",
+            help=(
+                "Most examples to learn from; where there are more, each class gives equally many."
+            ),
         ),
     ),
     "rank": (int, typer.Option("--rank", rich_help_panel=EXPERT, help="Rank of the adapter.")),
@@ -55,7 +55,7 @@ _OPTIONS: dict[str, tuple[Any, Any]] = {
         typer.Option(
             "--min-steps",
             rich_help_panel=EXPERT,
-            help="Steps of training at least: where --epochs give fewer, more passes are made.",
+            help="Fewest training steps; where --epochs gives fewer, more passes are made.",
         ),
     ),
     "learning_rate": (
@@ -65,7 +65,9 @@ _OPTIONS: dict[str, tuple[Any, Any]] = {
     "reuse": (
         bool,
         typer.Option(
-            "--reuse", rich_help_panel=EXPERT, help="Mix the low-rank units of earlier tasks in."
+            "--reuse",
+            rich_help_panel=EXPERT,
+            help="Mix low-rank units of earlier tasks into the adapter.",
         ),
     ),
     "pool_limit": (
@@ -73,7 +75,7 @@ _OPTIONS: dict[str, tuple[Any, Any]] = {
         typer.Option(
             "--pool-limit",
             rich_help_panel=EXPERT,
-            help="Most units of a target module that are reused.",
+            help="Most units that a target module reuses.",
         ),
     ),
     "max_rank": (
@@ -81,7 +83,7 @@ _OPTIONS: dict[str, tuple[Any, Any]] = {
         typer.Option(
             "--max-rank",
             rich_help_panel=EXPERT,
-            help="Rank of the adapter once reused and new units are folded into one, at most.",
+            help="Largest rank of the adapter, after reused and new units are folded into one.",
         ),
     ),
     "orthogonality": (
@@ -89,7 +91,7 @@ _OPTIONS: dict[str, tuple[Any, Any]] = {
         typer.Option(
             "--orthogonality",
             rich_help_panel=EXPERT,
-            help="How new units keep apart from reused ones: none, penalty or projection.",
+            help="How new units are kept apart from reused ones: none, penalty or projection.",
         ),
     ),
     "penalty": (
@@ -119,7 +121,10 @@ _OPTIONS: dict[str, tuple[Any, Any]] = {
         typer.Option(
             "--class-rank",
             rich_help_panel=EXPERT,
-            help="Directions of a class's own shape, at most; otherwise 12, and 8 on lite0.",
+            help=(
+                "Most directions in which a class may have a shape of its own; otherwise 12, and"
+                " 8 on lite0."
+            ),
         ),
     ),
     "exit_share": (
@@ -128,15 +133,20 @@ _OPTIONS: dict[str, tuple[Any, Any]] = {
             "--exit-share",
             rich_help_panel=EXPERT,
             help=(
-                "Share of the task's inputs that may exit early, before the tail; 0 for"
-                " none. Of the held-out examples 20 at least do not."
+                "Largest share of the task's inputs that may exit early, before the tail; 0 for"
+                " none. At least 20 of the held-out examples never do."
             ),
         ),
     ),
-    "seed": (int, typer.Option("--seed", help="Seed of initial values, order and split.")),
+    "seed": (
+        int,
+        typer.Option(
+            "--seed", help="Seed of the initial values, of the order of examples and of the split."
+        ),
+    ),
     "threads": (
         int | None,
-        typer.Option("--threads", help="Torch threads of each job; otherwise torch chooses."),
+        typer.Option("--threads", help="PyTorch threads of each job; otherwise PyTorch chooses."),
     ),
     "device": (
         str,

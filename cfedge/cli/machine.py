@@ -31,11 +31,11 @@ def doctor(
     bundle: Annotated[
         Path | None,
         typer.Argument(
-            metavar="[BUNDLE]", help="Bundle to open too, and to answer all golden vectors of."
+            metavar="[BUNDLE]", help="Bundle to open as well; all its golden vectors are answered."
         ),
     ] = None,
     profile: Annotated[
-        str | None, typer.Option(help="Board of devices/ that this machine should be.")
+        str | None, typer.Option(help="Board (see cfedge devices) that this machine should be.")
     ] = None,
     json: JSON = False,
 ) -> None:
@@ -73,10 +73,10 @@ def devices(
     ] = None,
     json: JSON = False,
 ) -> None:
-    """List the boards that are known.
+    """List the known boards.
 
-    With a name that board is explained: each figure with its source, and whether this machine is
-    one.
+    With a name, that board is explained: each figure with its source, and whether this machine is
+    such a board.
     """
     from cfedge.device import contradictions, here, profiles
     from cfedge.errors import UsageError

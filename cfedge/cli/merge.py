@@ -28,13 +28,15 @@ ACCEPT = Annotated[
     list[str] | None,
     typer.Option(
         metavar="TASK",
-        help="A task of this channel that the other site may change or remove; a pattern, again"
-        " for others.",
+        help="Task of this channel, or pattern of tasks, that the other site may change or remove;"
+        " may be repeated.",
     ),
 ]
 ERASE = Annotated[
     bool,
-    typer.Option("--erase", help="Delete files, here and on devices, that were erased there."),
+    typer.Option(
+        "--erase", help="Also delete, here and on devices, the files that the other site erased."
+    ),
 ]
 
 
@@ -42,7 +44,7 @@ SAME_LABEL = Annotated[
     list[str] | None,
     typer.Option(
         metavar="LABEL",
-        help="Label that means the same in whichever task it stands; repeat it for each.",
+        help="Label that means the same in every task that has it; may be repeated.",
     ),
 ]
 
@@ -71,8 +73,8 @@ def merge(
 
     A report says where the two sites meet.
 
-    A task of this channel that the other site would change or remove is named, and nothing is done
-    until --accept names it too.
+    Where the other site would change or remove a task of this channel, merge names the task and
+    does nothing until --accept names it too.
     """
     from cfedge.publish.merge import merge as run
     from cfedge.sync.client import utc_now

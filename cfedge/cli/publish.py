@@ -117,7 +117,7 @@ def rollout(
 ) -> None:
     """Let more devices follow, or take it back.
 
-    It goes on with what publish --rollout began.
+    It continues what publish --rollout began.
     """
     from cfedge.publish.channel import roll_out
     from cfedge.sync.client import utc_now

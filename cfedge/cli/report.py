@@ -34,15 +34,18 @@ def report(
     ] = None,
     against: Annotated[
         Path | None,
-        typer.Option(metavar="FILE", help="An earlier report, HTML or JSON: say what changed."),
+        typer.Option(
+            metavar="FILE",
+            help="An earlier report, HTML or JSON; the page says what changed since.",
+        ),
     ] = None,
     unknown: Annotated[
         Path | None,
         typer.Option(
             metavar="FILE",
             help=(
-                "A file of inputs of no task, for a workspace: in a column that is called as their"
-                f" kind ({', '.join(KINDS)})."
+                "File of inputs of no task, for the report of a workspace; its column is named"
+                f" after their kind ({', '.join(KINDS)})."
             ),
         ),
     ] = None,
@@ -56,13 +59,13 @@ def report(
         Path | None, typer.Option(metavar="FILE", help="What cfedge predict --monitor wrote.")
     ] = None,
 ) -> None:
-    """Write one page that shows it all.
+    """Write one page that shows everything.
 
     The page opens in any browser, from the disk and without a network: tasks, certificates, which
     tasks and classes are confused, thresholds of unknown inputs, and a map of the classes.
 
-    The report of a workspace shows held-out inputs. That of a bundle or store shows nothing that
-    the bundle does not hold.
+    The report of a workspace shows held-out inputs. The report of a bundle or store shows nothing
+    that the bundle does not hold.
     """
     one_blas_thread()
     from cfedge.report.files import write_report

@@ -42,12 +42,16 @@ HOST = Annotated[
 ]
 PORT = Annotated[int, typer.Option(min=0, max=65535, help="Port to listen on; 0 takes a free one.")]
 THREADS = Annotated[int, typer.Option(help="Threads of ONNX Runtime.")]
-PROFILE = Annotated[str | None, typer.Option(help="Board of devices/ that sets the threads.")]
+PROFILE = Annotated[
+    str | None, typer.Option(help="Board (see cfedge devices) that sets the threads.")
+]
 WORKERS = Annotated[
     int | None,
     typer.Option(
         min=1,
-        help=("Requests that are answered at once; processors divided by threads unless given."),
+        help=(
+            "Requests that are answered at the same time; otherwise processors divided by threads."
+        ),
     ),
 ]
 QUEUE = Annotated[
@@ -66,8 +70,8 @@ SESSIONS = Annotated[
     typer.Option(
         min=1,
         help=(
-            "Streams of inputs, named by clients in the header cfedge-session, that are kept; the"
-            " one that was used longest ago makes room."
+            "Most streams of inputs that are kept; clients name theirs in the header"
+            " cfedge-session. The one used longest ago makes room."
         ),
     ),
 ]
@@ -86,8 +90,8 @@ ALLOW_HOST = Annotated[
     typer.Option(
         metavar="NAME",
         help=(
-            "Name of this server that requests may carry as their host, beside addresses and"
-            " localhost; may be given several times."
+            "Name of this server that requests may give as their host, beside addresses and"
+            " localhost; may be repeated."
         ),
     ),
 ]
@@ -96,8 +100,8 @@ MEMORY = Annotated[
     typer.Option(
         metavar="SIZE",
         help=(
-            "Memory that answers may take beyond what the server has when it begins, such as"
-            " 500MB; what the bundle was verified with unless given."
+            "Memory that answers may take beyond what the server holds at its start, such as"
+            " 500MB; otherwise what the bundle was verified with."
         ),
     ),
 ]
@@ -139,11 +143,12 @@ def serve(
 ) -> None:
     """Answer over HTTP.
 
-    It ends on SIGTERM or Ctrl-C; requests under way are answered first.
+    SIGTERM or Ctrl-C ends the server; it answers requests under way first.
 
-    POST /predict takes {"inputs": [...]}, or one input by its kind, {"image": "BASE64"}, and "task"
-    where it is known; or a picture as the body. GET /health/live, /health/ready and /metrics. A
-    store is followed without a pause. docs/serving.md has statuses and limits.
+    POST /predict takes {"inputs": [...]}, or one input by its kind, {"image": "BASE64"}, and
+    "task" where it is known; or a picture as the body. GET /health/live, /health/ready and
+    /metrics show how the server is. A newer generation of a store is taken up without a pause.
+    docs/serving.md has every status and limit.
     """
     one_blas_thread()
     import asyncio

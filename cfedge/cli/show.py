@@ -41,7 +41,7 @@ PLOT = Annotated[
     typer.Option(
         metavar="FILE",
         callback=_drawable,
-        help="File of a picture: .svg, .png or .pdf. Needs cfedge[plot].",
+        help="Draw a picture into this file: .svg, .png or .pdf. Needs cfedge[plot].",
     ),
 ]
 

@@ -24,19 +24,21 @@ DATA = Annotated[
     Path,
     typer.Argument(
         metavar="DATA",
-        help=("Folder of tasks, or a file with a column task; with --tasks any labelled examples."),
+        help=(
+            "A folder of tasks, or a file with a column task; with --tasks any labelled examples."
+        ),
     ),
 ]
-TASKS = Annotated[
-    int | None, typer.Option(help="Number of tasks into which the labels are split at random.")
+TASKS = Annotated[int | None, typer.Option(help="Split the labels at random into this many tasks.")]
+ORDERS = Annotated[
+    int, typer.Option(help="Number of orders of the tasks, each with a seed of its own.")
 ]
-ORDERS = Annotated[int, typer.Option(help="Orders of the tasks, each with a seed of its own.")]
 UNKNOWN = Annotated[
     Path | None,
-    typer.Option(help="A file of inputs of no task: how well are they told apart?"),
+    typer.Option(help="File of inputs of no task: measure how well they are told apart."),
 ]
 MODELS = Annotated[
-    str | None, typer.Option(help="Models to measure, separated by commas; all unless given.")
+    str | None, typer.Option(help="Models to measure, separated by commas; otherwise all.")
 ]
 JOINT = Annotated[
     bool, typer.Option("--joint", help="Also train one adapter on all classes together.")
@@ -54,17 +56,18 @@ BACKBONE = Annotated[
 ]
 FOLDER = Annotated[
     Path | None,
-    typer.Option(help="Folder of the encoder's weights; they are looked for unless given."),
+    typer.Option(help="Folder with the encoder's weights; otherwise cfedge looks for them."),
 ]
 SPLIT = Annotated[
-    int | None, typer.Option(help="Number of blocks in the trunk; chosen unless given.")
+    int | None, typer.Option(help="Number of blocks in the trunk; otherwise cfedge chooses it.")
 ]
 TARGET_MODULES = Annotated[
-    str, typer.Option(help="Target modules of each block, such as qkv,fc1 of qkv,o,fc1,fc2.")
+    str,
+    typer.Option(help="Target modules of each block, separated by commas: some of qkv,o,fc1,fc2."),
 ]
 OUT = Annotated[
     Path | None,
-    typer.Option(help="File that takes everything measured, accuracy matrices too, as JSON."),
+    typer.Option(help="JSON file for everything that was measured, accuracy matrices too."),
 ]
 JSON = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
 
@@ -100,10 +103,10 @@ def compare(
 ) -> None:
     """Compare methods on your own data.
 
-    Tasks are learned one after another. Recommended is what can be shipped, is as good as the best,
-    and costs least; the last line exports it.
+    Every method learns the tasks one after another. Recommended is the cheapest one that can be
+    shipped and is as good as the best. The last line is the command that exports it.
 
-    To see what a part of the method brings, compare again with that part changed: --reuse (with
+    To see what one part of the method brings, compare again with it changed: --reuse (with
     --orthogonality none, --l1 0 or --l2 0), --split, --rank, --target-modules, --class-rank or
     --exit-share 0.
     """

@@ -25,7 +25,7 @@ ORIGIN = Annotated[
     typer.Option(
         "--from",
         metavar="URL|FOLDER",
-        help="The repository; repeat for mirrors of it, which are asked in turn.",
+        help="The repository; repeat it for mirrors, which are asked in turn.",
     ),
 ]
 ROOT = Annotated[
@@ -36,7 +36,7 @@ TASKS = Annotated[
     list[str] | None,
     typer.Option(
         metavar="PATTERN",
-        help="Pattern of the names of tasks to take, such as 'shop-*'; repeat for more.",
+        help="Pattern of the names of tasks to take, such as 'shop-*'; may be repeated.",
     ),
 ]
 BUDGET = Annotated[
@@ -81,7 +81,7 @@ def sync(
 ) -> None:
     """Fetch what is new, try it, switch to it.
 
-    Only what is signed is taken. Whatever fails, what answered goes on.
+    Only signed files are taken. Whatever fails, the generation that answered goes on answering.
     """
     one_blas_thread()
     from cfedge.errors import UsageError

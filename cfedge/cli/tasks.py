@@ -45,16 +45,19 @@ def update(
     task: TASK,
     data: Annotated[
         Path,
-        typer.Option(help="New examples alone, of known or new labels; what was learned stays."),
+        typer.Option(
+            help="The new examples alone, with known or new labels; what was learned stays."
+        ),
     ],
     held_out: Annotated[
-        Path | None, typer.Option(help="New held-out examples; otherwise a share of the data.")
+        Path | None,
+        typer.Option(help="New held-out examples; otherwise a share of the data is held out."),
     ] = None,
     max_drop: Annotated[
         float,
         typer.Option(
-            help="Points of accuracy that the task's old held-out examples may lose; otherwise the"
-            " old version stays.",
+            help="Most points of accuracy that the task may lose on its old held-out examples; where"
+            " it loses more, the old version stays.",
         ),
     ] = 1.0,
     input_column: INPUT_COLUMN = INPUT,
@@ -65,8 +68,8 @@ def update(
 ) -> None:
     """Add examples or classes to a task.
 
-    Its old data are not needed. The adapter stays, and the head is made anew from the statistics of
-    all earlier examples and the new ones.
+    The task's old data are not needed. Its adapter stays. Its head is made anew, from the
+    statistics of all earlier examples and from the new ones.
     """
     from cfedge.train.certify.advice import advice
     from cfedge.train.certify.certificates import certificates
@@ -146,27 +149,27 @@ def join(
     other: Annotated[str, typer.Argument(metavar="OTHER", help="The task to join it with.")],
     called: Annotated[
         str | None,
-        typer.Option("--as", metavar="NAME", help="What the one task is called; otherwise TASK."),
+        typer.Option("--as", metavar="NAME", help="Name of the joined task; otherwise TASK."),
     ] = None,
     same_label: Annotated[
         list[str] | None,
         typer.Option(
-            metavar="LABEL", help="Label of both that means the same; repeat it for each."
+            metavar="LABEL", help="Label that means the same in both tasks; may be repeated."
         ),
     ] = None,
     max_drop: Annotated[
         float,
         typer.Option(
-            help="Points of held-out examples with the right task and label that may be lost;"
-            " otherwise both tasks stay."
+            help="Most points of held-out examples with the right task and label that may be lost;"
+            " where more are lost, both tasks stay."
         ),
     ] = 1.0,
     json: JSON = False,
 ) -> None:
     """Make one task of two, without their data.
 
-    Worth it where their inputs are taken for each other's. The one is answered by a closed-form
-    head: two tasks have two adapters.
+    Do this where two tasks are confused because they are one topic. The joined task gets a
+    closed-form head, because two adapters cannot become one.
     """
     from cfedge.train.change.joining import join as join_tasks
     from cfedge.train.workspace.folder import WorkspaceFolder
@@ -188,10 +191,10 @@ def join(
 def split(
     workspace: WORKSPACE,
     task: TASK,
-    new: Annotated[str, typer.Argument(metavar="NEW", help="Name of the task that is new.")],
+    new: Annotated[str, typer.Argument(metavar="NEW", help="Name of the new task.")],
     label: Annotated[
         list[str],
-        typer.Option("--class", metavar="LABEL", help="Class that goes to NEW; repeat for each."),
+        typer.Option("--class", metavar="LABEL", help="Class that goes to NEW; may be repeated."),
     ],
     json: JSON = False,
 ) -> None:
@@ -215,7 +218,8 @@ def remove(
     workspace: WORKSPACE,
     task: TASK,
     label: Annotated[
-        str | None, typer.Option("--class", help="Remove this class alone.", metavar="LABEL")
+        str | None,
+        typer.Option("--class", help="Remove only this class of the task.", metavar="LABEL"),
     ] = None,
     json: JSON = False,
 ) -> None:

@@ -40,10 +40,10 @@ DATA = Annotated[
     Path,
     typer.Option(
         help=(
-            "The labelled examples: a file (CSV, JSON, Parquet, Excel, Rasa, Label Studio,"
-            " ...), a folder with train.csv, with a folder of pictures for each label, or that"
-            " Hugging Face datasets saved. Without TASK: a folder of tasks,"
-            " or a file with a column task."
+            "The labelled examples: a file (CSV, JSON, Parquet, Excel, Rasa, Label Studio, ...),"
+            " or a folder. The folder holds train.csv, or a folder of inputs for each label, or"
+            " what Hugging Face datasets saved. Without TASK: a folder of tasks, or a file with a"
+            " column task."
         )
     ),
 ]
@@ -53,18 +53,20 @@ TASK = Annotated[
 ]
 HELD_OUT = Annotated[
     Path | None,
-    typer.Option(help="File of held-out (validation) examples; a share of the data unless given."),
+    typer.Option(
+        help="File of held-out (validation) examples; otherwise a share of the data is held out."
+    ),
 ]
 SAME_LABEL = Annotated[
     list[str] | None,
     typer.Option(
         metavar="LABEL[=OTHER]",
-        help="Label of TASK that means the same as another task's; repeat for each.",
+        help="Label of TASK that means the same as another task's label; may be repeated.",
     ),
 ]
 REPLACE = Annotated[bool, typer.Option("--replace", help="Replace a task of the same name.")]
 YES = Annotated[
-    bool, typer.Option("--yes", help="Answer yes where --replace would lose something.")
+    bool, typer.Option("--yes", help="Do not ask where --replace would lose something.")
 ]
 
 
@@ -100,7 +102,8 @@ def add(
 ) -> None:
     """Learn a task, or several.
 
-    Other tasks are not changed. Of them only labels are read (with --reuse their adapters, too).
+    Other tasks are not changed. Learning reads their labels alone (with --reuse their adapters,
+    too). Afterwards the certificates of all tasks are computed anew.
     """
     from cfedge.train.certify.certificates import certificates
     from cfedge.train.jobs.choosing import chosen_place
