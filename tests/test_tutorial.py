@@ -72,7 +72,11 @@ def _check_texts(page: str, folder: Path, factory: pytest.TempPathFactory) -> No
     # On another machine other tasks may be confused, or none.
     shown = [line for line in _shown(PAGE) if "confused" not in line and line != "…"]
     assert shown
-    assert [line for line in shown if _without_numbers(line) not in said] == []
+    for line in shown:
+        begins = _without_numbers(line.removesuffix("…"))
+        assert any(
+            one == begins or line.endswith("…") and one.startswith(begins) for one in said
+        ), line
 
 
 def _check_pictures(page: str, folder: Path, factory: pytest.TempPathFactory) -> None:

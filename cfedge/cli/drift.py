@@ -49,7 +49,7 @@ def drift(
         )
         return
     print_table(
-        f"{counts}: unknown inputs by task, and thin margins; a false alarm ever: at most {ALPHA:.0%}",
+        f"{counts}: unknown inputs by task, and thin margins; the probability that a false alarm ever comes is at most {ALPHA:.0%}",
         ("counter", "inputs", "hits", "share", "at most", "alarm"),
         [
             (name, one.inputs, one.hits, f"{one.hits / one.inputs:.1%}" if one.inputs else None, f"{one.bound:.1%}",

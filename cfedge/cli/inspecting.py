@@ -134,7 +134,7 @@ def _looks(rows: Sequence[Mapping[str, Any]], share: float) -> str:
     )
     return (
         f"The margin of {closer:.0%} of the held-out inputs was thin, so the lookup compared them a"
-        f" second time; for {tails:.0%} it looked behind the frozen tail too, and it may for up to"
+        f" second time. For {tails:.0%} it ran the frozen tail too; it may do so for up to"
         f" {share:.0%} (--tail-share)"
     )
 

@@ -96,7 +96,7 @@ def keys_rotate(
     if json:
         print_json({"role": role, "root_version": version})
     else:
-        say(f"{repo}: new keys of {role}; root {version} says so")
+        say(f"{repo}: the keys of {role} are new; root file {version} names them")
 
 
 def opened(folder: Path) -> Keys:

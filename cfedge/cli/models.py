@@ -28,10 +28,10 @@ _STATUSES = {
 def print_models(
     rows: Sequence[Mapping[str, Any]], models: Mapping[str, Inspection], *, mixtures: bool
 ) -> None:
-    """Show, by task, what the model expects and whether held-out inputs bear it out."""
+    """Show, by task, what the model expects and whether the held-out inputs agree."""
     print_table(
         "what the lookup's model expects of its first stage alone, and whether the held-out inputs"
-        " bear it out",
+        " agree",
         (
             "task",
             "wrong task, found",

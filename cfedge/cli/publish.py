@@ -67,6 +67,8 @@ def publish(
         f"{repo}: channel {done.channel}, {counted(done.entries, 'entry', 'entries')}: {what}; {size(done.object_bytes)}"
         " of files"
     )
+    if rollout < 1 and not done.added:
+        say("note: nothing is new, so there is nothing to roll out")
     if done.share < 1:
         say(
             f"note: {done.share:.0%} of the devices follow all of it; cfedge rollout lets the"

@@ -138,9 +138,9 @@ def rename(
     if json:
         print_json({"task": task, "label": label, "new": new, "tasks": opened.tasks})
     elif label is None:
-        say(f"{task}: is called {new} now")
+        say(f"{task}: now called {new}")
     else:
-        say(f"{task}: its label {label} is called {new} now")
+        say(f"{task}: its label {label} is now called {new}")
 
 
 def join(
@@ -182,7 +182,7 @@ def join(
         print_json({"task": name, "labels": classes, **found, "tasks": opened.tasks})
         return
     say(
-        f"{name}: is {task} and {other} in one now, {counted(len(classes), 'class')}; of"
+        f"{name}: now one task of {task} and {other}, with {counted(len(classes), 'class')}; of"
         f" {counted(held_out, 'held-out example')} {done.right_before} got the right task and label before and {done.right_now} do"
         " now"
     )

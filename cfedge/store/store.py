@@ -148,7 +148,8 @@ class Store(Generations):
                 else generation
             )
             if target is None or target not in self.generations():
-                have = ", ".join(map(str, self.generations())) or "none"
+                have = ", ".join(map(str, self.generations()))
+                have = f"only {have}" if have else "none"
                 wanted = "an earlier generation" if target is None else f"generation {target}"
                 raise DamagedError(
                     f"{self.folder}: expected {wanted}, found {have}; see: cfedge"

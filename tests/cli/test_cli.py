@@ -463,7 +463,7 @@ def test_a_session_reads_one_stream_and_says_what_it_assumes(tiny_bundle: Path) 
     assert "posterior" not in alone[0]
     assert "% by the stream" in _run("predict", tiny_bundle, "--session", *texts).stdout.decode()
     shown = _run("predict", "--help").stdout.decode()
-    assert "assumes that all inputs are of one task" in " ".join(shown.split())
+    assert "assumes that the task seldom changes" in " ".join(shown.split())
 
 
 def test_what_a_session_cannot_be_combined_with_is_refused(

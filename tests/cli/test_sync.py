@@ -151,7 +151,7 @@ def test_keys_are_rotated_and_devices_follow(home: Path) -> None:
     done("sync", "store", "--from", "repo", "--root", "repo/metadata/1.root.json")
     assert (
         done("keys", "rotate", "keys", "repo", "timestamp").out
-        == "repo: new keys of timestamp; root 3 says so\n"
+        == "repo: the keys of timestamp are new; root file 3 names them\n"
     )
     assert done("keys", "rotate", "keys", "repo", "root", "--json").json == {
         "role": "root",
@@ -184,10 +184,9 @@ def test_keys_are_rotated_and_devices_follow(home: Path) -> None:
 def test_publishing_tells_what_was_added_and_what_is_only_here(
     home: Path, tiny_bundle: Path
 ) -> None:
-    assert (
-        "nothing new, signed anew; 0.0 kB of files"
-        in done("publish", tiny_bundle, "repo", "--keys", "keys").out
-    )
+    again = done("publish", tiny_bundle, "repo", "--keys", "keys", "--rollout", "0.5").out
+    assert "nothing new, signed anew; 0.0 kB of files" in again
+    assert "note: nothing is new, so there is nothing to roll out" in again
     bundle = read(tiny_bundle)
     one = written(only(bundle, "colors"), home / "one")
     assert (
@@ -531,9 +530,14 @@ def test_rolling_back_refuses_what_is_not_there(home: Path) -> None:
         7, "store: expected a store, found none; make one with: cfedge sync", "rollback", "store"
     )
     done("sync", "store", "--from", "repo", "--root", "repo/metadata/1.root.json")
-    refused(7, "expected an earlier generation, found 1", "rollback", "store")
+    refused(7, "expected an earlier generation, found only 1", "rollback", "store")
     refused(
-        7, "expected generation 9, found 1; see: cfedge generations", "rollback", "store", "--to", 9
+        7,
+        "expected generation 9, found only 1; see: cfedge generations",
+        "rollback",
+        "store",
+        "--to",
+        9,
     )
 
 

@@ -413,9 +413,9 @@ def test_a_rollback_goes_to_the_one_before_and_stays_until_it_is_undone(store: S
 
 
 REFUSED: list[tuple[str, Callable[[Store], object], str]] = [
-    ("the first", lambda store: store.rollback(), "expected an earlier generation, found 1; see: cfedge generations"),
-    ("one that is not there", lambda store: store.rollback(7), "expected generation 7, found 1; see: cfedge generations"),
-    ("number nought", lambda store: store.rollback(0), "expected generation 0, found 1"),
+    ("the first", lambda store: store.rollback(), "expected an earlier generation, found only 1; see: cfedge generations"),
+    ("one that is not there", lambda store: store.rollback(7), "expected generation 7, found only 1; see: cfedge generations"),
+    ("number nought", lambda store: store.rollback(0), "expected generation 0, found only 1"),
 ]  # fmt: skip
 
 

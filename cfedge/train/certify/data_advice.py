@@ -90,7 +90,7 @@ def _repeated(row: TaskCertificate) -> str | None:
         return None
     return (
         f"{row.task}: {row.repeated} of {row.certificate.held_out} held-out inputs are learned from too"
-        " (but for case and spaces), so that its limits look better than they are; hold out others"
+        " (but for case and spaces), so its limits look better than they are; hold out others"
     )
 
 
@@ -100,8 +100,8 @@ def _near(row: TaskCertificate) -> str | None:
     if not are_many(near, held_out):
         return None
     return (
-        f"{row.task}: {near} of {held_out} held-out inputs are nearly the same as one that is learned"
-        " from, as frames of one video are, or sentences that differ in a number: its limits may"
-        " look better than they are; say what belongs together in a column of the table"
-        " (--group-column, or groups= in Python)"
+        f"{row.task}: {near} of {held_out} held-out inputs are nearly the same as one that it learned"
+        " from, like frames of one video or sentences that differ in a number. Its limits may look"
+        " better than they are. Put what belongs together into one group: name a column of the"
+        " table with --group-column, or give groups= in Python"
     )

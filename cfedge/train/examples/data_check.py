@@ -227,8 +227,8 @@ def _near(table: Table) -> list[str]:
         return []
     return [
         f"{len(near)} of {len(table.inputs)} {table.kind}s of {table.source} are nearly the same as"
-        f" another one of their label; where they belong together, as frames of one video do, name"
-        " the column that says so with --group-column when you add them"
+        f" another of their label; if they belong together, like frames of one video, name the"
+        " column that says so with --group-column when you add them"
     ]
 
 
