@@ -1,4 +1,4 @@
-# make install  into .venv: what the main job needs (about a minute)
+# make install  into .venv: what the main job needs (some minutes)
 # make demo   install, and show texts and pictures at work (minutes on 2 cores)
 # make check  format, lint, types and the fast tests
 # make test   the whole test suite, a process for each core
@@ -66,7 +66,7 @@ bench: $(VENV)/.dev
 
 # The first list is of torch's CPU build: where pip finds none, the index's build for Linux brings gigabytes of CUDA.
 $(VENV)/.demo: pyproject.toml $(wildcard requirements/*.txt)
-	@echo "installing into $(VENV) (about a minute; torch's CPU build, optimum, onnxruntime, the weights)"
+	@echo "installing into $(VENV) (some minutes; torch's CPU build, optimum, onnxruntime, the weights)"
 	$(PYTHON) -m venv $(VENV)
 	$(LISTED) requirements/torch-cpu.txt 2>/dev/null || $(LISTED) requirements/torch.txt
 	$(LISTED) requirements/demo.txt

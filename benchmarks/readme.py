@@ -30,7 +30,7 @@ def rivals() -> str:
     """Return the table that says why not something else."""
     summary = load("study_clinc150")["summary"]
     lines = [
-        "|instead|old data|accuracy|forgetting|kept per task|gives an error limit|offline|",
+        "|instead|needs old data|accuracy|forgetting|kept per task|gives an error limit|offline|",
         "|---|---|---|---|---|---|---|",
     ]
     for name, model, old, states, offline in RIVALS:

@@ -75,7 +75,7 @@ def _check_texts(page: str, folder: Path, factory: pytest.TempPathFactory) -> No
     for line in shown:
         begins = _without_numbers(line.removesuffix("…"))
         assert any(
-            one == begins or line.endswith("…") and one.startswith(begins) for one in said
+            one == begins or (line.endswith("…") and one.startswith(begins)) for one in said
         ), line
 
 
