@@ -5,7 +5,7 @@ kind.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, BinaryIO
 
@@ -21,13 +21,21 @@ from cfedge.cli.answering import (
     adapter_limit,
     opened_keeper,
 )
+from cfedge.cli.answering_tables import DATA, OUT, answer_table, check_table
 from cfedge.cli.blas import one_blas_thread
-from cfedge.cli.lines import Item, argument_items, file_step, line_items, names_columns
+from cfedge.cli.data import ENCODING, INPUT, INPUT_COLUMN
+from cfedge.cli.lines import (
+    Item,
+    argument_items,
+    line_items,
+    tell_of_columns,
+    tell_of_files,
+)
 from cfedge.cli.show import say
 from cfedge.cli.shown_answer import show_answer, show_refusal
 from cfedge.cli.streams import standard_input
 from cfedge.errors import InputError, UsageError
-from cfedge.kinds import DEFAULT_KIND, KINDS
+from cfedge.kinds import DEFAULT_KIND
 
 if TYPE_CHECKING:
     from cfedge.runtime.answers import Answers
@@ -135,6 +143,10 @@ def predict(
     false_reject: FALSE_REJECT = None,
     top: TOP = None,
     coverage: COVERAGE = None,
+    data: DATA = None,
+    input_column: INPUT_COLUMN = INPUT,
+    encoding: ENCODING = None,
+    out: OUT = None,
     json: JSON = False,
 ) -> None:
     """Answer inputs: task and label, or unknown.
@@ -150,11 +162,15 @@ def predict(
     wrong_task_at_most of its inputs go to another task, and at most the share wrong_answer_at_most
     get a wrong answer. Keep the lines as the record of what was answered.
 
+    --data answers the rows of a table: its columns come again, and beside them predicted_task,
+    predicted_label, probability, unknown and error. --input-column names the column of the inputs.
+
     --session assumes that the task seldom changes from one input to the next. An input that could
     belong to two tasks then gets the task of the inputs before it. Where tasks come mixed, answers
     are wrong more often than without it. Each answer carries the task's probability in the stream
     as posterior. Both limits are null, because certificates are about single inputs.
     """
+    check_table(data, out, inputs)
     one_blas_thread()
     from cfedge.device import load_profile
     from cfedge.runtime.answers import Answers
@@ -168,7 +184,25 @@ def predict(
     )  # fmt: skip
     keeper = opened_keeper(keep, keep_size, answers.engine)
     answers.seen = keeper.see if keeper else None
-    _tell_of_files(inputs or [], answers.modality.noun, bundle)
+    if data is not None:
+        refused = answer_table(answers, data, input_column, encoding, out, json=json)
+    else:
+        refused = _answer_words(answers, inputs or [], bundle, plain=plain, json=json)
+    answers.save()
+    if keeper:
+        keeper.inputs.close()
+    if refused:
+        raise InputError(
+            f"{data or 'standard input'}: expected every {'row' if data else 'line'} to be answerable,"
+            f" found {refused} that were not; they were named above"
+        )
+
+
+def _answer_words(
+    answers: Answers, inputs: list[str], bundle: Path, *, plain: bool, json: bool
+) -> int:
+    """Answer words, or the lines of standard input, and count what could not be."""
+    tell_of_files(inputs, answers.modality.noun, bundle)
     inputs = inputs or ["-"]
     piped = inputs == ["-"]
     if not piped and "-" in inputs:
@@ -177,15 +211,7 @@ def predict(
             " it or them out"
         )
     items = line_items(_asked(), plain=plain) if piped else argument_items(inputs)
-    refused = _answer_all(answers, items, stop=not piped, json=json)
-    answers.save()
-    if keeper:
-        keeper.inputs.close()
-    if refused:
-        raise InputError(
-            f"standard input: expected every line to be answerable, found {refused} that were not;"
-            " they were named above"
-        )
+    return _answer_all(answers, items, stop=not piped, json=json)
 
 
 def _answer_all(answers: Answers, items: Iterable[Item], *, stop: bool, json: bool) -> int:
@@ -199,7 +225,7 @@ def _answer_all(answers: Answers, items: Iterable[Item], *, stop: bool, json: bo
                 answer, alarms = answers(value)
                 show_answer(answers.modality.name(value), answer, json=json)
                 if not stop and item.number == 1 and isinstance(value, str):
-                    _tell_of_columns(value, answers.modality.noun)
+                    tell_of_columns(value, answers.modality.noun)
                 for alarm in alarms:
                     say(f"cfedge: {alarm}", error=True)
         except InputError as error:
@@ -212,38 +238,9 @@ def _answer_all(answers: Answers, items: Iterable[Item], *, stop: bool, json: bo
     return refused
 
 
-def _tell_of_columns(line: str, noun: str) -> None:
-    if names_columns(line, noun):
-        say(
-            "note: line 1 names columns, as a table does; each line is answered as it stands, with all"
-            f" of its columns. Give the {noun}s alone, one a line",
-            error=True,
-        )
-
-
 def _asked() -> BinaryIO:
     """Return standard input; where somebody sits before it, say what it waits for."""
     stream = standard_input()
     if stream.isatty():
         say("reading lines from standard input; end with Ctrl-D", error=True)
     return stream
-
-
-def _tell_of_files(words: Sequence[str], kind: str, bundle: Path) -> None:
-    """Tell of a word that is a file's name where words are inputs themselves."""
-    from cfedge.inputs import reader
-
-    if reader(kind).suffixes:
-        return
-    for word in (word for word in words if os.path.isfile(word)):  # noqa: PTH113
-        suffix = os.path.splitext(word)[1].lower()  # noqa: PTH122
-        other = next((kind for kind in KINDS if suffix in reader(kind).suffixes), None)
-        step = (
-            file_step(word, bundle, kind)
-            if other is None
-            else f"This bundle answers inputs of the kind {kind}: ask one of the kind {other}"
-        )
-        say(
-            f"note: {word!r} is the name of a file; the name itself was answered. {step}",
-            error=True,
-        )

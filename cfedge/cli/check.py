@@ -95,7 +95,9 @@ def _counts(classes: Mapping[str, int]) -> str:
 
 def _known(kind: str | None) -> str | None:
     if kind is not None and kind not in KINDS:
-        raise UsageError(f"--input: expected one of {', '.join(KINDS)}, found {kind!r}")
+        raise UsageError(
+            f"--input: expected one of {', '.join(KINDS)}, found {kind!r}; name one of them"
+        )
     return kind
 
 

@@ -60,7 +60,9 @@ def evaluate(
     for pair in test:
         name, _, file = pair.partition("=")
         if not file:
-            raise UsageError(f"--test: expected TASK=FILE, found {pair!r}")
+            raise UsageError(
+                f"--test: expected TASK=FILE, found {pair!r}; write the task's name and = before it"
+            )
         if name in files:
             raise UsageError(
                 f"--test: expected one file of task {name!r}, found another: {file}; put them"

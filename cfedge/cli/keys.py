@@ -88,7 +88,9 @@ def keys_rotate(
     from cfedge.sync.client import utc_now
 
     if role not in (*ROLES, "online"):
-        raise UsageError(f"ROLE: expected one of {', '.join(ROLES)} or online, found {role!r}")
+        raise UsageError(
+            f"ROLE: expected one of {', '.join(ROLES)} or online, found {role!r}; name one of them"
+        )
     repository = Repository(repo)
     with repository.writing():
         roles = ONLINE if role == "online" else [role]

@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import json
+import os
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, NamedTuple
 
+from cfedge.cli.show import say
 from cfedge.cli.streams import lines
 from cfedge.errors import InputError, UsageError
+from cfedge.kinds import KINDS
 
 if TYPE_CHECKING:
     from cfedge.inputs.modality import Input, Modality
 
-__all__ = ["Item", "argument_items", "file_step", "line_items", "names_columns"]
+__all__ = ["Item", "argument_items", "line_items", "tell_of_columns", "tell_of_files"]
 
 
 class Item(NamedTuple):
@@ -51,7 +54,7 @@ def line_items(stream: BinaryIO, *, plain: bool = False) -> Iterator[Item]:
         yield Item(number, where, partial(_inputs, line=content, where=where, plain=plain))
 
 
-def names_columns(line: str, noun: str) -> bool:
+def _names_columns(line: str, noun: str) -> bool:
     """Whether a line is the header of a table with a column that is called `noun`, and others."""
     if noun not in line.casefold():
         return False
@@ -61,7 +64,7 @@ def names_columns(line: str, noun: str) -> bool:
     return len(cells) > 1 and noun in map(same, cells)
 
 
-def file_step(path: str, bundle: Path, noun: str) -> str:
+def _file_step(path: str, bundle: Path, noun: str) -> str:
     """Say how the inputs in a file are answered, whose name was given as one."""
     from cfedge.first_bytes import FIRST_BYTES, known
     from cfedge.plain_files import read_plain
@@ -72,10 +75,40 @@ def file_step(path: str, bundle: Path, noun: str) -> str:
         start = b""
     first = start.decode("utf-8", "replace").partition("\n")[0]
     found = known(start)
-    if found is not None or names_columns(first, noun):
+    if found is not None or _names_columns(first, noun):
         what = "a table" if found is None else found.what
-        return f"It is {what}: write its {noun}s alone, one a line, and give them as standard input"
+        return f"It is {what}. To answer one of its columns: cfedge predict {bundle} --data {path}"
     return f"To answer its lines: cfedge predict {bundle} < {path}"
+
+
+def tell_of_columns(line: str, noun: str) -> None:
+    """Tell of a first line that names columns, as a table has it."""
+    if _names_columns(line, noun):
+        say(
+            "note: line 1 names columns, as a table does; each line is answered as it stands, with all"
+            " of its columns. To answer one column, give the table with --data",
+            error=True,
+        )
+
+
+def tell_of_files(words: Sequence[str], kind: str, bundle: Path) -> None:
+    """Tell of a word that is a file's name where words are inputs themselves."""
+    from cfedge.inputs import reader
+
+    if reader(kind).suffixes:
+        return
+    for word in (word for word in words if os.path.isfile(word)):  # noqa: PTH113
+        suffix = os.path.splitext(word)[1].lower()  # noqa: PTH122
+        other = next((kind for kind in KINDS if suffix in reader(kind).suffixes), None)
+        step = (
+            _file_step(word, bundle, kind)
+            if other is None
+            else f"This bundle answers inputs of the kind {kind}: ask one of the kind {other}"
+        )
+        say(
+            f"note: {word!r} is the name of a file; the name itself was answered. {step}",
+            error=True,
+        )
 
 
 def _words(modality: Modality, word: str, where: str) -> list[Input]:

@@ -7,7 +7,7 @@ import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, TextIO
 
 import typer
 from rich.console import Console
@@ -57,12 +57,12 @@ def say(line: str, *, error: bool = False) -> None:
     print(escaped(line), file=sys.stderr if error else sys.stdout, flush=True)
 
 
-def print_json(value: object) -> None:
-    """Print one JSON document on one line and flush it."""
-    line = json.dumps(value, ensure_ascii=not is_utf8(), allow_nan=False)
+def print_json(value: object, file: TextIO | None = None) -> None:
+    """Print one JSON document on one line and flush it; to standard output unless a file is given."""
+    line = json.dumps(value, ensure_ascii=file is None and not is_utf8(), allow_nan=False)
     if not is_printable(line):  # as any JSON reader reads it back; in strings alone can they stand
         line = "".join(one if is_printable(one) else json.dumps(one)[1:-1] for one in line)
-    print(line, flush=True)
+    print(line, file=file, flush=True)
 
 
 class _Console(Console):

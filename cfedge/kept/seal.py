@@ -57,7 +57,9 @@ def read_key(path: Path) -> bytes:
         mode = path.stat().st_mode
         content = read_plain(path, 256)
     except NotPlainError as error:
-        raise UsageError(f"{path}: expected a key file, found {error.strerror}") from error
+        raise UsageError(
+            f"{path}: expected a key file, found {error.strerror}; name the file"
+        ) from error
     except OSError as error:
         raise StorageError(
             f"could not read the key {path}: {error.strerror}; check the disk and rights"

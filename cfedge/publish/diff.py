@@ -142,7 +142,7 @@ def removal(name: str, seen: View, *, erase: bool, site: str, clock: int) -> Ent
         names = sorted(other for other in seen.standing if seen.head(other) is not None)
         raise TaskError(
             f"task {name!r}: expected one of the channel's ({', '.join(names) or 'none'}), found"
-            " none of that name"
+            " none of that name; name one of them"
         )
     replaces = tuple(sorted(entry.digest for entry in seen.standing[name]))
     return Entry("removed", name, site, clock, replaces, Removed(erase))

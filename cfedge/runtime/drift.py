@@ -29,7 +29,7 @@ from typing import Protocol
 
 from cfedge.bundle.manifest import Certificate, Manifest
 from cfedge.confidence import upper_bound
-from cfedge.errors import UsageError
+from cfedge.errors import StorageError, UsageError
 from cfedge.runtime.drift_counter import Counter
 from cfedge.runtime.drift_file import THIN, Counts, read_counts, write_counts
 
@@ -109,11 +109,18 @@ class Monitor:
         ------
         DamagedError
             It is no such file.
+        StorageError
+            It cannot be read, or there is no folder to write it into.
         """
         monitor = cls(manifest, alpha=alpha)
         try:
             state = read_counts(path)
-        except FileNotFoundError:
+        except FileNotFoundError as error:
+            if not path.absolute().parent.is_dir():
+                raise StorageError(
+                    f"{path}: expected a folder to write the counts into, found none; make"
+                    f" {path.parent} first"
+                ) from error
             return monitor
         if (state.bundle, state.alpha, set(state.unknown)) == (
             manifest.digest,

@@ -9,7 +9,7 @@ from typing import Any
 
 from cfedge.bundle.canonical import canonical_json, typed
 from cfedge.errors import DamagedError, SchemaError, StorageError
-from cfedge.plain_files import read_plain
+from cfedge.plain_files import NotPlainError, read_plain
 from cfedge.runtime.drift_counter import Counter
 from cfedge.storage import write_file
 
@@ -85,12 +85,16 @@ def read_counts(path: Path) -> Counts:
         counts: Counts = typed(Counts, _with_past(json.loads(read_plain(path))), path.name)
     except FileNotFoundError:
         raise
+    except NotPlainError as error:
+        raise StorageError(
+            f"{path}: expected a file of counts, found no plain file; name a file"
+        ) from error
     except OSError as error:
         raise StorageError(f"could not read {path}: {error.strerror}; check the disk") from error
     except (ValueError, RecursionError, SchemaError) as error:
         raise DamagedError(
-            f"{path}: expected counters that cfedge wrote, found {error}; delete the file to"
-            " begin anew"
+            f"{path}: expected counts that cfedge wrote, found other content ({error}); give the file"
+            " of --monitor, or a new name to begin anew"
         ) from error
     return counts
 

@@ -56,7 +56,8 @@ class Limits:
             for name, rate in self._by_task.items():
                 if name not in known:
                     raise TaskError(
-                        f"task: expected one of {', '.join(list(known)[:_NAMED])}, found {name!r:.80}"
+                        f"task: expected one of {', '.join(list(known)[:_NAMED])}, found"
+                        f" {name!r:.80}; name one of them"
                     )
                 _limit(known[name], rate)
         elif tasks:

@@ -142,7 +142,8 @@ class OpenedBundle:
             known = self.router.tasks
             more = f" and {len(known) - _NAMED} more" if len(known) > _NAMED else ""
             raise TaskError(
-                f"task: expected one of {', '.join(known[:_NAMED])}{more}, found {name!r:.80}"
+                f"task: expected one of {', '.join(known[:_NAMED])}{more}, found {name!r:.80};"
+                " name one of them"
             )
         return self.tasks[name].task
 

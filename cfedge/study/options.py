@@ -48,10 +48,10 @@ def _check_models(models: Sequence[str]) -> None:
     if unheard or not models:
         raise UsageError(
             f"--models: expected some of {', '.join(MODELS)}, found"
-            f" {repr(unheard[0]) if unheard else 'none'}"
+            f" {repr(unheard[0]) if unheard else 'none'}; name some of them"
         )
     if len(set(models)) < len(models):
-        raise UsageError(f"--models: expected each once, found {', '.join(models)}")
+        raise UsageError(f"--models: expected each once, found {', '.join(models)}; name it once")
 
 
 def check(

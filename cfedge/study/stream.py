@@ -102,7 +102,7 @@ def _split(data: LabelledData, tasks: int, rng: np.random.Generator) -> dict[str
     if not 2 <= tasks <= len(labels) // 2:
         raise UsageError(
             f"--tasks: expected 2..{len(labels) // 2} for {len(labels)} labels (two a task at"
-            f" least), found {tasks}"
+            f" least), found {tasks}; ask for fewer or more"
         )
     groups = np.array_split(rng.permutation(len(labels)), tasks)
     owner = {

@@ -125,7 +125,9 @@ class Settings:
             if field.type == "float" and isinstance(getattr(self, field.name), int):
                 object.__setattr__(self, field.name, float(getattr(self, field.name)))
         if self.method not in METHODS:
-            raise UsageError(f"method: expected {', '.join(METHODS)}, found {self.method!r}")
+            raise UsageError(
+                f"method: expected {', '.join(METHODS)}, found {self.method!r}; choose one"
+            )
         if self.method == "closed-form" and self.reuse:
             raise UsageError(
                 "--head-only: expected no --reuse with it, found both; a closed-form head has no"
@@ -142,28 +144,42 @@ class Settings:
             "most_examples",
         ):
             if (value := getattr(self, name)) is not None and value < 1:
-                raise UsageError(f"{name}: expected >= 1, found {getattr(self, name)}")
+                raise UsageError(f"{name}: expected >= 1, found {getattr(self, name)}; give more")
         if not 0 <= self.seed < _SEEDS:
-            raise UsageError(f"seed: expected 0 to {_SEEDS - 1}, found {self.seed}")
+            raise UsageError(f"seed: expected 0 to {_SEEDS - 1}, found {self.seed}; choose another")
         if not 0 < self.held_out < 1:
-            raise UsageError(f"held_out: expected a share in (0, 1), found {self.held_out}")
+            raise UsageError(
+                f"held_out: expected a share in (0, 1), found {self.held_out}; such as 0.2"
+            )
         if not 0 <= self.position_dropout < 1:
             raise UsageError(
-                f"position_dropout: expected a share in [0, 1), found {self.position_dropout}"
+                f"position_dropout: expected a share in [0, 1), found {self.position_dropout};"
+                " such as 0.1"
             )
         if not 0 <= self.exit_share < 1:
-            raise UsageError(f"exit_share: expected a share in [0, 1), found {self.exit_share}")
+            raise UsageError(
+                f"exit_share: expected a share in [0, 1), found {self.exit_share}; such as 0.5"
+            )
         if self.precision not in ("float32", "bf16"):
-            raise UsageError(f"precision: expected float32 or bf16, found {self.precision!r}")
+            raise UsageError(
+                f"precision: expected float32 or bf16, found {self.precision!r}; choose one"
+            )
         if self.threads is not None and not 1 <= self.threads <= _MOST_THREADS:
-            raise UsageError(f"threads: expected 1 to {_MOST_THREADS}, found {self.threads}")
+            raise UsageError(
+                f"threads: expected 1 to {_MOST_THREADS}, found {self.threads}; one a free core"
+            )
         if self.orthogonality not in ("none", "penalty", "projection"):
             raise UsageError(
-                f"orthogonality: expected none, penalty or projection, found {self.orthogonality!r}"
+                f"orthogonality: expected none, penalty or projection, found"
+                f" {self.orthogonality!r}; choose one"
             )
         for name in ("penalty", "l1", "l2"):
             if not 0 <= getattr(self, name) < math.inf:
-                raise UsageError(f"{name}: expected a weight >= 0, found {getattr(self, name)}")
+                raise UsageError(
+                    f"{name}: expected a weight >= 0, found {getattr(self, name)}; 0 is none"
+                )
         for name in ("learning_rate", "clip"):
             if not 0 < getattr(self, name) < math.inf:
-                raise UsageError(f"{name}: expected a number > 0, found {getattr(self, name)}")
+                raise UsageError(
+                    f"{name}: expected a number > 0, found {getattr(self, name)}; give a larger one"
+                )

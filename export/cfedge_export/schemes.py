@@ -212,7 +212,8 @@ def by_request(name: str | None, profile: Profile | None, names: Sequence[str]) 
     check_request(chosen, profile)
     if chosen not in names:
         raise UsageError(
-            f"scheme: expected one of {', '.join(names)} for this encoder, found {chosen!r}"
+            f"scheme: expected one of {', '.join(names)} for this encoder, found {chosen!r};"
+            " choose one of them"
         )
     return Choice(chosen, "as it was asked for" if name else "")
 

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import csv
 import gzip
 import io
 import json
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
+from command_line import run as here
 from every import cases
 
 from cfedge.cli.streams import LINE_BYTES, lines
@@ -45,15 +48,14 @@ def test_lines_are_read_whatever_mark_they_begin_with(given: bytes) -> None:
     assert [line.rstrip(b"\n") for line in lines(io.BytesIO(given))] == [b"one", b"two"]
 
 
-def test_letters_whose_bytes_look_like_line_ends_do_not_end_lines() -> None:
+def test_lines_end_where_letters_say_so() -> None:
     given = "\u0a0a\u0d0a\u200a\nzwei\n".encode("utf-16")
     assert [line.decode() for line in lines(io.BytesIO(given))] == [
         "\u0a0a\u0d0a\u200a\n",
         "zwei\n",
     ]
 
-
-def test_nothing_and_a_mark_alone_are_no_lines() -> None:
+    # Nothing and a mark alone are no lines.
     for given in (b"", b"\xef\xbb\xbf", b"\xff\xfe"):
         assert list(lines(io.BytesIO(given))) == []
     with pytest.raises(InputError, match="line 1: expected UTF-16, as the first bytes say"):
@@ -111,7 +113,7 @@ def test_a_word_that_names_a_file_is_answered_and_told_of(
     # A table's lines are no texts: neither its name nor its lines are answered without a word.
     table = b"id,text\n1,crimson\n"
     steps = {
-        table: "It is a table: write its texts alone",
+        table: f"It is a table. To answer one of its columns: cfedge predict {tiny_bundle} --data",
         gzip.compress(table): "It is a gzip archive",
     }
     for content, step in steps.items():
@@ -130,16 +132,72 @@ def test_a_word_that_names_a_file_is_answered_and_told_of(
     both = run("predict", tiny_bundle, "-", "crimson", given=table)
     assert (both.returncode, both.stdout) == (2, b"")
     assert both.stderr.startswith(b"cfedge: -: expected it alone, for lines of standard input")
-
-
-def test_a_picture_that_is_given_to_a_bundle_of_texts_is_told_of(
-    tiny_bundle: Path, tmp_path: Path
-) -> None:
-    named = tmp_path / "crimson.PNG"
-    named.write_bytes(b"")
-    done = run("predict", tiny_bundle, named)
-    (line,) = done.stderr.decode().splitlines()
+    image = tmp_path / "crimson.PNG"
+    image.write_bytes(b"")
+    (line,) = run("predict", tiny_bundle, image).stderr.decode().splitlines()
     assert line.endswith("This bundle answers inputs of the kind text: ask one of the kind image")
+
+
+def test_a_column_of_a_table_is_answered_beside_it(tiny_bundle: Path, tmp_path: Path) -> None:
+    table = tmp_path / "asked.csv"
+    table.write_text('id,words,label\n1,"crimson, scarlet",x\n2,,y\n3,a,b,c\n4,lion\n', "utf-8")
+    out = tmp_path / "answered.csv"
+    done = here("predict", tiny_bundle, "--data", table, "--text-column", "words", "--out", out)
+    assert (done.returncode, done.stdout) == (10, b"")
+    assert done.stderr.count(b"\n") == 3
+    piped = here("predict", tiny_bundle, "--data", table, "--text-column", "words")
+    assert piped.stdout == out.read_bytes()
+    header, *rows = csv.reader(io.StringIO(out.read_text("utf-8")))
+    assert header == ["id", "words", "label", "predicted_task", "predicted_label", "probability",
+                      "unknown", "error"]  # fmt: skip
+    assert [row[:3] for row in rows] == [
+        ["1", "crimson, scarlet", "x"], ["2", "", "y"], ["", "", ""], ["4", "lion", ""]
+    ]  # fmt: skip
+    assert [row[7].partition(":")[0] for row in rows] == ["", "line 3", "line 4", ""]
+    alone = here("predict", tiny_bundle, "crimson, scarlet", "lion", "--json").stdout.splitlines()
+    for row, answer in zip((rows[0], rows[3]), map(json.loads, alone), strict=True):
+        known = [answer["task"], answer["label"], f"{answer['probability']:.4f}", "false"]
+        assert row[3:7] == (["", "", "", "true"] if answer["unknown"] else known)
+    rows_of = tmp_path / "asked.jsonl"  # each row names its own columns
+    rows_of.write_text('{"text": "lion"}\n{"text": "crimson", "n": [1]}\n', "utf-8")
+    found = here("predict", tiny_bundle, "--data", rows_of).stdout.decode().splitlines()
+    assert found[0].startswith("text,n,predicted_task")
+    assert found[2].startswith("crimson,[1],")
+    listed = here("predict", tiny_bundle, "--data", rows_of, "--json").stdout.splitlines()
+    assert [json.loads(line)["row"] for line in listed] == [1, 2]
+    refused = {
+        ("--data", table): (3, "expected a column 'text', found 'id', 'words', 'label'; name the one"),
+        ("--data", out, "--text-column", "words"): (3, "expected no column of the names that answers"),
+        ("--data", table, "--out", out): (2, "expected a new file"),
+        ("--out", tmp_path / "new.csv"): (2, "--out: expected --data beside it"),
+        ("crimson", "--data", table): (2, "--data: expected no inputs beside it"),
+        ("--data", rows_of, "--out", tmp_path / "no" / "x.csv"): (9, "could not write"),
+    }  # fmt: skip
+    for words, (code, said) in refused.items():
+        done = here("predict", tiny_bundle, *words)
+        assert (done.returncode, done.stdout, done.stderr.count(b"\n")) == (code, b"", 1)
+        assert said in done.stderr.decode()
+    assert {path.suffix for path in tmp_path.iterdir()} == {"", ".csv", ".jsonl"}
+
+
+_PRESSED = """
+import os, signal, sys
+class Pressed:
+    def find_spec(self, name, path=None, target=None):
+        if name == "cfedge.cli":
+            os.kill(os.getpid(), signal.SIGINT)
+sys.meta_path.insert(0, Pressed())
+from cfedge.__main__ import main
+main()
+"""
+
+
+@pytest.mark.skipif(os.name == "nt", reason="signals of Unix")
+def test_ctrl_c_while_modules_are_loaded_ends_without_a_word() -> None:
+    done = subprocess.run([sys.executable, "-c", _PRESSED], capture_output=True, check=False)
+    assert (done.returncode, done.stdout, done.stderr) == (-signal.SIGINT, b"", b"")
+    whole = [sys.executable, "-m", "cfedge", "--version"]
+    assert subprocess.run(whole, capture_output=True, check=True).stdout.startswith(b"cfedge ")
 
 
 @pytest.mark.parametrize("command", [["--help"], ["add", "--help"], ["devices"]])

@@ -67,7 +67,7 @@ def test_counters_are_read_and_told_apart_by_their_bundle(
     with pytest.raises(StorageError, match="could not read"):
         read_drift(tmp_path / "none.json", None)
     path.write_text("{}")
-    with pytest.raises(DamagedError, match="expected counters that cfedge wrote"):
+    with pytest.raises(DamagedError, match="expected counts that cfedge wrote"):
         read_drift(path, None)
 
 

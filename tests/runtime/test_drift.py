@@ -15,7 +15,7 @@ from channels import backbone, task
 from every import cases
 
 from cfedge.bundle.manifest import Manifest
-from cfedge.errors import DamagedError, UsageError
+from cfedge.errors import DamagedError, StorageError, UsageError
 from cfedge.lookup import TaskMatch
 from cfedge.margins import SECOND_SHARES, Margins
 from cfedge.runtime.drift import Monitor
@@ -157,9 +157,15 @@ def test_a_file_that_is_no_counters_is_refused_by_name(tmp_path: Path, content: 
     (tmp_path / "drift.json").write_bytes(content)
     with pytest.raises(
         DamagedError,
-        match=r"drift\.json: expected counters that cfedge wrote, found .*delete the file",
+        match=r"drift\.json: expected counts that cfedge wrote, found .*; give the file of --monitor",
     ):
         Monitor.load(tmp_path / "drift.json", manifest())
+    with pytest.raises(
+        StorageError, match=r"expected a folder to write the counts into, found none"
+    ):
+        Monitor.load(tmp_path / "none" / "drift.json", manifest())  # before anything is answered
+    with pytest.raises(StorageError, match=r"expected a file of counts, found no plain file"):
+        Monitor.load(tmp_path, manifest())
 
 
 @cases("alpha", [0.0, 1.0, float("nan")])

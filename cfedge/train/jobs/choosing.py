@@ -52,7 +52,9 @@ def chosen_place(
         The cluster's package is not installed; nobody answers there.
     """
     if not 1 <= jobs <= _MOST_JOBS:
-        raise UsageError(f"--jobs: expected 1 to {_MOST_JOBS}, found {jobs}")
+        raise UsageError(
+            f"--jobs: expected 1 to {_MOST_JOBS}, found {jobs}; give as many as cores are free"
+        )
     named = [
         name
         for name, given in (("--jobs", jobs > 1), ("--on", on), ("executor", executor))

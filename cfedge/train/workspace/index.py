@@ -80,8 +80,8 @@ class Index:
             )
         except (SchemaError, ValueError, KeyError, TypeError, RecursionError) as error:
             raise WorkspaceError(
-                f"{what}: expected a workspace's index, found {type(error).__name__}: {error};"
-                " restore it"
+                f"{what}: expected a workspace's index, found a damaged one ({error}); restore it"
+                " from a copy, or make the workspace again"
             ) from error
 
 

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 import cfedge.inputs
 from cfedge.bundle.arrays import load_arrays
 from cfedge.bundle.manifest import Backbone
-from cfedge.errors import DamagedError, SchemaError, UsageError, WorkspaceError
+from cfedge.errors import BundleError, DamagedError, UsageError, WorkspaceError
 from cfedge.lookup import TaskSignature
 from cfedge.plain_files import read_plain
 from cfedge.train.features.statistics import TaskStatistics
@@ -128,7 +128,7 @@ class StoredTask:
                 f"{path}: expected the task's file, found {error.strerror}; learn the task again"
                 " with --replace"
             ) from error
-        except (SchemaError, UsageError, ValueError, KeyError, TypeError) as error:
+        except (BundleError, UsageError, ValueError, KeyError, TypeError) as error:
             reason = str(error).removeprefix(f"{path}: ")
             if self.sent is not None and file not in self.sent:
                 reason = "expected the task's file, found none"

@@ -1,0 +1,109 @@
+"""How ``predict --data`` shows the answers to a table: the table again, with columns beside its own."""
+
+from __future__ import annotations
+
+import csv
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from cfedge.cli.data import tell
+from cfedge.cli.show import print_json, say
+from cfedge.cli.streams import guarded
+from cfedge.errors import StorageError, UsageError
+
+if TYPE_CHECKING:
+    from cfedge.runtime.answers import Answers
+
+__all__ = ["DATA", "OUT", "answer_table", "check_table"]
+
+DATA = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="FILE",
+        help=(
+            "A table whose rows are answered, of any format that add reads. It is written to"
+            " standard output as CSV, with the answers beside."
+        ),
+    ),
+]
+OUT = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="FILE", help="New file for what --data gives, instead of standard output."
+    ),
+]
+
+
+def check_table(data: Path | None, out: Path | None, inputs: list[str] | None) -> None:
+    """Refuse options that cannot go together, before a bundle is opened.
+
+    Raises
+    ------
+    UsageError
+        Naming them.
+    """
+    if data is None and out is not None:
+        raise UsageError("--out: expected --data beside it, found none; add it")
+    if data is not None and inputs:
+        raise UsageError("--data: expected no inputs beside it, found some; leave it or them out")
+    if out is not None and os.path.lexists(out):
+        raise UsageError(f"--out: expected a new file, found {str(out)!r} there; choose another")
+
+
+def answer_table(
+    answers: Answers,
+    data: Path,
+    column: str,
+    encoding: str | None,
+    out: Path | None,
+    *,
+    json: bool,
+) -> int:
+    """Answer a table, and count the rows that could not be."""
+    from cfedge.runtime.answered_table import answered_table
+
+    table = answered_table(answers, data, column, encoding)
+    refused = 0
+    with _target(out) as stream:
+        write = csv.writer(stream, lineterminator="\n").writerow
+        if not json:
+            write(table.header)
+        for row in table.rows:
+            refused += row.answer is None
+            if json:
+                answer: dict[str, Any] = row.answer or {"error": row.error}
+                print_json({"row": row.number, **answer}, stream)
+            else:
+                write(row.cells)
+            if row.answer is None:
+                say(f"cfedge: {row.error}", error=True)
+            for alarm in row.alarms:
+                say(f"cfedge: {alarm}", error=True)
+    tell(table.reading.notes)
+    return refused
+
+
+@contextmanager
+def _target(out: Path | None) -> Iterator[Any]:
+    """Give what to write to. A file has its name once it is whole; an unfinished one is gone."""
+    if out is None:
+        with guarded():
+            yield sys.stdout
+        return
+    part = out.with_name(f".cfedge-tmp-{out.name}")
+    try:
+        with part.open("x", encoding="utf-8", newline="") as stream:
+            yield stream
+        part.rename(out)
+    except OSError as error:
+        raise StorageError(
+            f"could not write {out}: {error.strerror}; make room, or choose another place"
+        ) from error
+    finally:
+        part.unlink(missing_ok=True)
