@@ -48,7 +48,9 @@ _ELSEWHERE = {
     ".ods": "save it as .xlsx or CSV",
     **dict.fromkeys((".feather", ".arrow", ".orc", ".h5", ".sav", ".dta"), "save it as Parquet"),
     **dict.fromkeys((".db", ".sqlite", ".sqlite3"), "save the query's rows as CSV"),
-    **dict.fromkeys((".gz", ".bz2", ".xz", ".zst", ".7z", ".rar"), "unpack it"),
+    **dict.fromkeys((".gz", ".bz2", ".xz", ".rar"), "unpack it"),
+    ".zst": "unpack it: zstd -d FILE",
+    ".7z": "unpack it: 7z x FILE",
     ".npy": "write a CSV of paths and labels beside it, with one array in each file",
     ".npz": "save each array as a .npy file, and a CSV of their paths and labels",
     ".md": "convert it to Rasa's YAML, or to CSV",
@@ -79,8 +81,8 @@ def sheet(path: Path, reading: Reading) -> Sheet:
     Parameters
     ----------
     path
-        Its suffix, in upper or lower case, says which door it is; gzip or bzip2 may have packed it,
-        or an archive hold it.
+        Its suffix, in upper or lower case, says which door it is; gzip, bzip2 or xz may have packed
+        it, or an archive hold it.
     reading
         What is asked of it; what was assumed is noted there.
 

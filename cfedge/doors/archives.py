@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import bz2
 import gzip
+import lzma
 import tarfile
 import zipfile
 import zlib
@@ -20,6 +21,7 @@ from typing import IO, Any, NamedTuple, cast
 
 from cfedge.counted import counted
 from cfedge.doors.reading import LIMITS
+from cfedge.doors.xz import opened_xz
 from cfedge.errors import DataError
 
 __all__ = ["MEMBER_BYTES", "Member", "check_growth", "is_archive", "is_hidden", "opened_archive"]
@@ -33,6 +35,7 @@ _TARS: dict[str, Callable[[Path], IO[bytes]]] = {
     ".tar": lambda path: path.open("rb"),
     **dict.fromkeys((".tar.gz", ".tgz"), cast(Any, gzip.GzipFile)),
     **dict.fromkeys((".tar.bz2", ".tbz2"), cast(Any, bz2.BZ2File)),
+    **dict.fromkeys((".tar.xz", ".txz"), opened_xz),
 }
 
 
@@ -82,8 +85,8 @@ def opened_archive(path: Path) -> Iterator[list[Member]]:
         ) from error
 
 
-_FAULTS = (zipfile.BadZipFile, tarfile.TarError, zlib.error, NotImplementedError, RuntimeError,
-           OSError, EOFError)  # fmt: skip
+_FAULTS = (zipfile.BadZipFile, tarfile.TarError, zlib.error, lzma.LZMAError, NotImplementedError,
+           RuntimeError, OSError, EOFError)  # fmt: skip
 _Found = list[tuple[str, Callable[[], IO[bytes]]]]
 
 

@@ -1,5 +1,5 @@
 """One table that was packed: an archive that holds a single one, as Kaggle gives it, or one that is
-called as the one to learn from; or a file that gzip or bzip2 packed, ``.csv.gz``.
+called as the one to learn from; or a file that gzip, bzip2 or xz packed, ``.csv.gz``.
 
 It is unpacked into a folder of its own that is removed when the table was read, and read by its own
 door; errors and lines are told of the packed file.
@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import bz2
 import gzip
+import lzma
 import re
 import shutil
 import tempfile
@@ -21,6 +22,7 @@ from cfedge.counted import counted
 from cfedge.doors.archives import check_growth, is_archive, opened_archive
 from cfedge.doors.columns import quoted
 from cfedge.doors.reading import Reading, Record, Sheet
+from cfedge.doors.xz import opened_xz
 from cfedge.errors import DataError, MissingExtraError
 
 __all__ = ["PACKED", "sheet"]
@@ -29,13 +31,14 @@ __all__ = ["PACKED", "sheet"]
 PACKED: dict[str, Callable[[Path], IO[bytes]]] = {
     ".gz": cast(Any, gzip.GzipFile),
     ".bz2": cast(Any, bz2.BZ2File),
+    ".xz": cast(Any, opened_xz),
 }
 _PIECE = 1 << 20
 #: Names that every system takes for a file.
 _PLAIN = re.compile(r"[\w][\w .()+-]{0,99}").fullmatch
 #: What the table to learn from is called, where there are others.
 _TO_LEARN = ("train", "training")
-_PACKER = {".gz": "gzip", ".bz2": "bzip2"}
+_PACKER = {".gz": "gzip", ".bz2": "bzip2", ".xz": "xz"}
 #: Files beside a table that are none.
 _NO_TABLES = ("readme", "license", "licence", "citation", "notice")
 
@@ -97,7 +100,7 @@ def _alone(path: Path, place: Path, suffixes: tuple[str, ...], _reading: Reading
     try:
         with PACKED[path.suffix.lower()](path) as packed:
             _copy(packed, table, path)
-    except (OSError, EOFError, zlib.error) as error:
+    except (OSError, EOFError, zlib.error, lzma.LZMAError) as error:
         raise DataError(
             f"{path}: expected a file that {_PACKER[path.suffix.lower()]} packed, found: {error}; pack"
             " it again"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import bz2
+import lzma
 import gzip
 import io
 import json
@@ -253,6 +254,7 @@ FILES: dict[str, Callable[[Path], None]] = {
     "packed.csv.gz": packed(table(",")),
     "PACKED.JSONL.GZ": packed(json_lines(objects())),
     "packed.csv.bz2": lambda path: path.write_bytes(bz2.compress(table(",").encode())) and None,
+    "packed.csv.xz": lambda path: path.write_bytes(lzma.compress(table(",").encode())) and None,
     "competition.tar.gz": tarred,
     "one.zip": zipped(train_csv=table(","), readme_txt="heard in a building"),
     "deep.zip": zipped(a__train_tsv=table("\t")),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import lzma
 import subprocess
 import sys
 import tarfile
@@ -98,6 +99,12 @@ def tar_bomb(size_bytes: int, form: bytes = tarfile.REGTYPE) -> Callable[[Path],
             file.write(bytes(1024))
 
     return make
+
+
+def xz_bomb(path: Path) -> None:
+    """A tar archive of a file of 160 MiB of zeros, packed by xz."""
+    tar_bomb(160 << 20)(path)
+    path.write_bytes(lzma.compress(gzip.decompress(path.read_bytes()), preset=0))
 
 
 def archive(names: Sequence[str], size_bytes: int = 4) -> Callable[[Path], None]:
@@ -272,6 +279,19 @@ ATTACKS: dict[str, tuple[str, Callable[[Path], object], str]] = {
         text_file(gzip.compress("text,label\nочень холодно здесь,тепло\n".encode("cp1251"))),
         "x.csv.gz, line 2: expected UTF-8",
     ),
+    "xz cut short": (
+        "x.csv.xz",
+        text_file(lzma.compress(b"text,label\na,x\n")[:-9]),
+        "expected a file that xz packed, found: its end is missing",
+    ),
+    "xz that asks for a gigabyte": (
+        "x.csv.xz",
+        text_file(lzma.compress(b"x", filters=[{"id": lzma.FILTER_LZMA2, "dict_size": 1 << 30}])),
+        "expected a file that xz packed, found: Memory usage limit exceeded",
+    ),
+    "a bomb of xz": ("x.tar.xz", xz_bomb, "expected at most 200 times its "),
+    "Zstandard": ("x.csv.zst", text_file("x"), "found '.zst'; unpack it: zstd -d FILE"),
+    "7-Zip": ("x.7z", text_file("x"), "found '.7z'; unpack it: 7z x FILE"),
     "gzip of nothing that is known": ("x.gz", text_file("x"), "found '.gz'; unpack it"),
     "no archive of tables": ("x.zip", text_file("x"), "expected a ZIP file, found"),
     "a bomb in a tar archive": ("x.tar.gz", tar_bomb(160 << 20), "expected at most 200 times its 16"),

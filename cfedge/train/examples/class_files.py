@@ -10,7 +10,7 @@ from pathlib import Path, PurePath, PurePosixPath
 from typing import NamedTuple, Protocol
 
 from cfedge.doors import suffixes
-from cfedge.doors.archives import MEMBER_BYTES, Member, is_hidden, opened_archive
+from cfedge.doors.archives import MEMBER_BYTES, Member, is_archive, is_hidden, opened_archive
 from cfedge.doors.text.documents import SUFFIXES, Documents, are_documents, is_note
 from cfedge.errors import DataError
 from cfedge.first_bytes import FIRST_BYTES
@@ -18,10 +18,14 @@ from cfedge.inputs import DEFAULT_KIND, KINDS, reader
 from cfedge.inputs.modality import Input
 from cfedge.plain_files import read_plain
 from cfedge.train.examples.class_layout import ALL, SPLITS
+from cfedge.train.examples.label_files import LABEL_FILE, shards
+from cfedge.train.examples.labels_in_names import labels_in_names
 
 __all__ = [
     "Files",
     "InputFile",
+    "LabelledFile",
+    "LabelledFiles",
     "hold_inputs",
     "is_input",
     "known_files",
@@ -51,6 +55,23 @@ class InputFile(NamedTuple):
 
     path: PurePosixPath
     load: Callable[[], Input]
+
+
+class LabelledFile(NamedTuple):
+    """A file by its path inside its folder or archive: its split, and what reads its input and its
+    label.
+    """
+
+    path: PurePosixPath
+    split: str
+    load: Callable[[], tuple[Input, str]]
+
+
+class LabelledFiles(NamedTuple):
+    """Files in folders of labels, and what is to be told of those that lie in none."""
+
+    files: list[LabelledFile]
+    notes: tuple[str, ...]
 
 
 def known_files(kind: str, encoding: str | None = None) -> Files:
@@ -90,12 +111,25 @@ def hold_inputs(path: Path, kind: str, tables: tuple[str, ...]) -> bool:
         return are_documents(names, begins, unlike, tables)
     known = reader(kind).suffixes
     if path.is_dir():
-        return any(is_input(entry.relative_to(path), known) for entry in _nested(path))
+        if any(is_input(entry.relative_to(path), known) for entry in _nested(path)):
+            return True
+        return _say_labels([entry for entry in path.iterdir() if entry.is_file()], known)
     try:
         with opened_archive(path) as members:
             return any(is_input(member.path, known) for member in members)
     except DataError:
         return True
+
+
+def _say_labels(files: list[Path], known: tuple[str, ...]) -> bool:
+    """Whether files right in a folder have labels in their names, or beside them: no table does."""
+    inputs = [PurePosixPath(file.name) for file in files if is_input(PurePath(file.name), known)]
+    ends = {file.suffix.lower() for file in files if not is_note(file)}
+    return (
+        (bool(labels_in_names(inputs)) and ends.isdisjoint(suffixes()))
+        or (bool(inputs) and LABEL_FILE in ends)
+        or (any(is_archive(file) for file in files) and bool(shards(files[0].parent)))
+    )
 
 
 def _nested(path: Path) -> Iterator[Path]:

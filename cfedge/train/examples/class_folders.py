@@ -7,10 +7,8 @@ Face Hub's image folders have it (`cfedge.train.examples.class_layout`). What a 
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from functools import partial
 from pathlib import Path, PurePosixPath
-from typing import NamedTuple
 
 from cfedge.counted import counted
 from cfedge.doors.archives import is_archive, is_hidden
@@ -20,6 +18,8 @@ from cfedge.inputs.modality import Input
 from cfedge.train.examples.class_files import (
     Files,
     InputFile,
+    LabelledFile,
+    LabelledFiles,
     hold_inputs,
     is_input,
     known_files,
@@ -29,10 +29,9 @@ from cfedge.train.examples.class_files import (
 from cfedge.train.examples.class_layout import ALL, SPLITS, Layout, are_splits, laid_out
 from cfedge.train.examples.examples import Examples, LabelledData
 from cfedge.train.examples.labels import label_of
+from cfedge.train.examples.labels_beside import files_with_labels
 
 __all__ = [
-    "LabelledFile",
-    "LabelledFiles",
     "are_class_folders",
     "are_tasks",
     "labelled_files",
@@ -44,23 +43,6 @@ __all__ = [
 _BOXES = ("labels", "annotations")
 #: What systems leave in folders.
 _LITTER = ("thumbs.db", "desktop.ini", "icon\r")
-
-
-class LabelledFile(NamedTuple):
-    """A file by its path inside its folder or archive: its split, and what reads its input and its
-    label.
-    """
-
-    path: PurePosixPath
-    split: str
-    load: Callable[[], tuple[Input, str]]
-
-
-class LabelledFiles(NamedTuple):
-    """Files in folders of labels, and what is to be told of those that lie in none."""
-
-    files: list[LabelledFile]
-    notes: tuple[str, ...]
 
 
 def are_class_folders(path: Path, kind: str) -> bool:
@@ -119,6 +101,8 @@ def labelled_files(path: Path, known: Files) -> LabelledFiles:
         There are no files, or their folders are no labels; and of what reads one, as of
         `load_class_folders`.
     """
+    if (beside := files_with_labels(path, known)) is not None:
+        return beside
     files = list((of_archive if path.is_file() else of_folder)(path, known))
     if not files and path.is_dir() and any(entry.is_symlink() for entry in path.iterdir()):
         raise DataError(
@@ -146,7 +130,8 @@ def labelled_files(path: Path, known: Files) -> LabelledFiles:
         if file.path in layout.places or not _may_stray(file.path, layout, known)
     ]
     strays = [one for one in layout.strays if _may_stray(one, layout, known)]
-    return LabelledFiles(found, _strayed(path, strays))
+    named = (f"labels of {path} were read from the names of its files",) if layout.in_names else ()
+    return LabelledFiles(found, (*named, *_strayed(path, strays)))
 
 
 def are_tasks(path: Path, known: Files) -> bool:

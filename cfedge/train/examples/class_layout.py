@@ -13,7 +13,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import PurePosixPath
 from typing import NamedTuple
 
-__all__ = ["ALL", "Layout", "Place", "SPLITS", "are_splits", "laid_out"]
+from cfedge.train.examples.labels_in_names import labels_in_names
+
+__all__ = ["ALL", "Layout", "Place", "SPLITS", "are_splits", "laid_out", "split_of"]
 
 #: What a folder of a split may be called.
 SPLITS = {
@@ -55,12 +57,15 @@ class Layout(NamedTuple):
     tasks
         The folders that hold folders of labels, where all files lie so and these are no splits:
         those of several tasks.
+    in_names
+        Labels stand in the names of files, as no folder says them.
     """
 
     places: Mapping[PurePosixPath, Place]
     strays: tuple[PurePosixPath, ...]
     may_stray: bool
     tasks: tuple[str, ...]
+    in_names: bool = False
 
 
 def laid_out(paths: Iterable[PurePosixPath]) -> Layout:
@@ -68,6 +73,9 @@ def laid_out(paths: Iterable[PurePosixPath]) -> Layout:
     folders = {path: _folders(path) for path in paths}
     depth = _common(list(folders.values()))
     folders = {path: names[depth:] for path, names in folders.items()}
+    if named := _in_names(folders):
+        strays = tuple(path for path in folders if path not in named)
+        return Layout(named, strays, True, (), True)
     holders = {names[-2] for names in folders.values() if _in_all(names)}
     if len(holders) > 1:  # LABEL/images/FILE
         folders = {path: names[:-1] if _in_all(names) else names for path, names in folders.items()}
@@ -94,6 +102,28 @@ def laid_out(paths: Iterable[PurePosixPath]) -> Layout:
     return Layout(places, strays, bool(splits), tasks)
 
 
+def _in_names(folders: Mapping[PurePosixPath, tuple[str, ...]]) -> dict[PurePosixPath, Place]:
+    """Return the places of files whose names say their labels, where folders say but splits."""
+    heads = {names[0] for names in folders.values() if names}
+    if any(len(names) > 1 for names in folders.values()) or not all(map(_says_no_label, heads)):
+        return {}
+    splits = {head: _by_word(head) or "train" for head in heads}
+    of_split: dict[str, list[PurePosixPath]] = {}
+    for path, names in folders.items():
+        of_split.setdefault(splits[names[0]] if names else "train", []).append(path)
+    learned = set(labels_in_names(of_split.get("train", ())).values())
+    places: dict[PurePosixPath, Place] = {}
+    for split, of in of_split.items() if learned else ():
+        labels = labels_in_names(of)  # those to be answered have none
+        if set(labels.values()) <= learned:
+            places |= {path: Place(split, label) for path, label in labels.items()}
+    return places
+
+
+def _says_no_label(folder: str) -> bool:
+    return folder.lower() in ALL or _by_word(folder) is not None
+
+
 def _in_all(names: tuple[str, ...]) -> bool:
     """Whether the last folder is one of all pictures, in another one than a split's."""
     return len(names) > 1 and names[-1].lower() in ALL and names[-2].lower() not in SPLITS
@@ -104,6 +134,11 @@ def are_splits(labels: Iterable[str]) -> bool:
     names = sorted(labels)
     strict = all(name.lower() in SPLITS for name in names)
     return bool(names) and (strict or (len(names) > 1 and len(_splits(names)) == len(names)))
+
+
+def split_of(parts: Iterable[str]) -> str:
+    """Return the split that folders or the name of a shard say, ``train`` where they say none."""
+    return next((split for split in map(_by_word, parts) if split is not None), "train")
 
 
 def _splits(names: Sequence[str]) -> dict[str, str]:

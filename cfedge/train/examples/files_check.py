@@ -11,8 +11,8 @@ from pathlib import Path
 from cfedge.counted import counted
 from cfedge.errors import DataError
 from cfedge.inputs.modality import Input
-from cfedge.train.examples.class_files import Files
-from cfedge.train.examples.class_folders import LabelledFile, LabelledFiles, left_out
+from cfedge.train.examples.class_files import Files, LabelledFile, LabelledFiles
+from cfedge.train.examples.class_folders import left_out
 from cfedge.train.examples.rows import Faults, Table
 
 __all__ = ["Fault", "files_by_split", "looked_at_files"]

@@ -114,13 +114,88 @@ def test_a_zip_file_is_read_as_its_folder_is(tmp_path: Path) -> None:
     )
     assert packed.labels == there.labels
     assert packed.keys == there.keys
-    for suffix, mode in ((".tar", "w"), (".tar.gz", "w:gz"), (".TGZ", "w:gz"), (".tbz2", "w:bz2")):
+    for suffix, mode in ((".tar", "w"), (".tar.gz", "w:gz"), (".TGZ", "w:gz"), (".tbz2", "w:bz2"),
+                         (".tar.xz", "w:xz")):  # fmt: skip
         with tarfile.open(tmp_path / f"p{suffix}", mode) as archive:  # type: ignore[call-overload]
             archive.add(folder / "dog", "./pets/dog")
             archive.add(folder / "cat", "./pets/cat")
         packed = load(tmp_path / f"p{suffix}", kind="image").train
         assert (packed.labels, packed.keys) == (there.labels, there.keys)
         assert check(tmp_path / f"p{suffix}").classes == {"cat": 2, "dog": 2}
+
+
+def test_labels_are_read_from_the_names_of_files_where_no_folder_says_them(tmp_path: Path) -> None:
+    cats, pets = ["cat.0.png", "cat.1.png", "dog.0.png"], ["great_dane_1.png", "great_dane_12.png"]
+    laid: dict[str, Sequence[str]] = {
+        "flat": [*cats, "dog (1).png"],
+        "pets": [f"images/{one}" for one in (*pets, "Bengal_1.png", "Bengal_22.png")],
+        "split": [f"{split}/{one}" for split in ("train", "val") for one in (*cats, "dog.7.png")],
+    }
+    laid |= {"asked": [*laid["split"], "test1/1.png", "test1/2.png"]}
+    found = {}
+    for name, files in laid.items():
+        folder = tree(tmp_path / name, *files)
+        for given in (
+            (folder, zipped(folder, tmp_path / f"{name}.zip")) if name == "split" else (folder,)
+        ):
+            found[name] = data = load(given, kind="image")
+            assert data.train.notes[0] == f"labels of {given} were read from the names of its files"
+            assert set(check(given).classes) == set(data.train.classes)
+    assert found["flat"].train.classes == found["asked"].train.classes == ("cat", "dog")
+    assert found["pets"].train.classes == ("Bengal", "great_dane")
+    assert found["split"].held_out is not None
+    assert (len(found["split"].train), len(found["split"].held_out)) == (4, 4)
+    assert "2 files of" in found["asked"].train.notes[1]
+    others = (
+        ("IMG_0001.png", "IMG_0002.png", "DSC_1.png", "DSC_2.png"),  # of cameras
+        (*laid["flat"], "5.png"), ("cat.0.png", "cat.1.png", "dog.1.png"), cats[:2],
+        ("train_1.png", "train_2.png", "test_1.png", "test_2.png"),
+    )  # fmt: skip
+    for number, files in enumerate(others):
+        with pytest.raises(DataError, match="move each into a folder that is called as its label"):
+            load(tree(tmp_path / f"other{number}", *files), kind="image")
+    (tmp_path / "flat" / "labels.csv").write_text("image,label")  # which says them
+    with pytest.raises(DataError, match="call the file to learn from train, or give it alone"):
+        load(tmp_path / "flat", kind="image")
+
+
+def shard(path: Path, first: int, *, without: str = "") -> Path:
+    files = {f"{at:04}{end}": content for at in range(first, first + 4)
+             for end, content in ((".png", picture(at)), (".cls", b"%d\n" % (at % 2)))}  # fmt: skip
+    with tarfile.open(path, "w") as archive:
+        for name, content in files.items():
+            if name != without:
+                member = tarfile.TarInfo(name)
+                member.size = len(content)
+                archive.addfile(member, io.BytesIO(content))
+    return path
+
+
+def test_labels_are_read_from_files_beside_inputs(tmp_path: Path) -> None:
+    """As WebDataset packs them: one shard, several, and unpacked."""
+    (tmp_path / "all").mkdir()
+    for name, first in (("train-00", 0), ("train-01", 4), ("val-00", 8)):
+        shard(tmp_path / "all" / f"{name}.tar", first)
+    with tarfile.open(tmp_path / "all" / "train-00.tar") as archive:
+        archive.extractall(tmp_path / "files", filter="data")
+    for given, count in ((tmp_path / "all", 8), (tmp_path / "all" / "train-00.tar", 4),
+                         (tmp_path / "files", 4)):  # fmt: skip
+        data = load(given, kind="image")
+        assert data.train.labels == ("0", "1") * (count // 2)
+        assert data.train.notes == (
+            f"labels of {given} were read from the .cls files beside its inputs",
+        )
+        assert (data.held_out is None) is (given.name != "all")
+        assert check(given).classes == {"0": count // 2 + 2 * (count == 8), "1": count // 2 + 2 * (count == 8)}  # fmt: skip
+    with pytest.raises(
+        DataError, match=r"expected a file \.cls beside each input, found none beside"
+    ):
+        load(shard(tmp_path / "missing.tar", 0, without="0001.cls"), kind="image")
+    (tmp_path / "files" / "0001.cls").write_bytes(b"\xff\xd8")
+    with pytest.raises(
+        DataError, match=r"'0001\.cls': expected a label in letters, found something"
+    ):
+        load(tmp_path / "files", kind="image")
 
 
 LABELS = [name.partition("/")[0] for name in NAMES]
@@ -359,7 +434,7 @@ def test_a_picture_in_no_folder_of_a_label_is_named(tmp_path: Path) -> None:
         load(folder, kind="image")
 
 
-@pytest.mark.parametrize("data", [b"", b"PK\x03\x04 cut", b"no archive"])
+@cases("data", [b"", b"PK\x03\x04 cut", b"no archive"])
 def test_what_is_no_archive_is_refused(tmp_path: Path, data: bytes) -> None:
     (tmp_path / "p.zip").write_bytes(data)
     with pytest.raises(DataError, match="expected a ZIP file, found"):
