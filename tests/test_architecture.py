@@ -74,6 +74,7 @@ LAYERS = [
     ),
     ("cfedge.console",),
     ("cfedge.cli",),
+    ("cfedge.__main__",),
 ]
 WORKSHOP = ("cfedge.train", "cfedge.study", "cfedge.teaching", "cfedge_export")
 #: What the package hands on when it is first asked for: its type alone is named below its floor.
@@ -394,6 +395,7 @@ def test_the_workshop_says_what_to_install_where_it_is_missing() -> None:
 #: up: another may have laid a FIFO where a file is expected.
 READ_OTHERWISE = {
     "cfedge.charts.style": "of the package",
+    "cfedge.cli.answering_tables": "writes a file that it has made",
     "cfedge.console.app": "of the package",
     "cfedge.console.jobs": "writes into a folder that it has made",
     "cfedge.demo": "of the package",

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import bz2
-import lzma
 import gzip
 import io
 import json
+import lzma
 import tarfile
 import zipfile
 from collections.abc import Callable

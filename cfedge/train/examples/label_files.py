@@ -68,11 +68,11 @@ def _in_folder(path: Path) -> Iterator[tuple[PurePosixPath, bytes]]:
 
 def _letters(data: bytes, where: str) -> str:
     try:
-        text = data.decode("utf-8").strip()
+        label = data.decode("utf-8").strip()
     except UnicodeDecodeError:
-        text = ""
-    if not text or len(data) > _MOST_BYTES:
+        label = ""
+    if not label or len(data) > _MOST_BYTES:
         raise DataError(
             f"{where}: expected a label in letters, found something else; write the label alone"
         )
-    return text
+    return label
