@@ -28,6 +28,8 @@ def listed(given: object, noun: str) -> list[Any]:
     InputError
         It is None, bytes, a mapping, a set, a table, or nothing that has members.
     """
+    if type(given) is list or type(given) is tuple:  # as most are, which the rest takes long to say
+        return list(given)
     columns = getattr(given, "to_pylist", None)
     if columns is not None and not hasattr(given, "schema"):  # of Arrow, whose members are its own
         given = columns()

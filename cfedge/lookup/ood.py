@@ -32,7 +32,8 @@ def joined(trunk: Terms, tail: Terms) -> tuple[float, ...]:
 
 def trunk_score(rule: Calibration, trunk: Terms) -> float:
     """Return t."""
-    return _sum(rule, (trunk.relative, trunk.density), _TRUNK)
+    (center, other), (scale, others) = rule.centers[_TRUNK], rule.scales[_TRUNK]
+    return (trunk.relative - center) / scale + (trunk.density - other) / others
 
 
 def tail_score(rule: Calibration, trunk: Terms, tail: Terms) -> float:

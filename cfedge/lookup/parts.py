@@ -100,7 +100,7 @@ class Made:
         """Return what compares inputs with one task."""
         found: Familiarity | None = self._made.get((Familiarity, part))
         if found is not None:
-            return found  # which is asked for every input
+            return found
         lookup, table, known = self.lookup(part), self.table(part), self._background
         centres = known and (known.tail if part == "tail" else known.trunk)
         keep, records = self._keeping(part, Whitened), self._records(part, Whitened)

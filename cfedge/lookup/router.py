@@ -19,6 +19,7 @@ Letters: B batch, D width, V views, T tasks.
 from __future__ import annotations
 
 from collections.abc import Callable, Collection
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,7 +29,7 @@ from cfedge.lookup.class_gaussians import tail_weight, task_evidence, temperatur
 from cfedge.lookup.class_table import ClassTable
 from cfedge.lookup.cluster_table import RoughTable
 from cfedge.lookup.evidence import Closer, Evidence, decide
-from cfedge.lookup.familiarity import Terms
+from cfedge.lookup.familiarity import Familiarity, Terms
 from cfedge.lookup.kept import KeepPart
 from cfedge.lookup.lookup import Lookup
 from cfedge.lookup.match import TaskMatch, TaskMatches
@@ -125,9 +126,13 @@ class Router:
         """What an input is compared with its task by: the first view, which is quick."""
         return "first" if self.reads_whole else "trunk"
 
+    @cached_property
+    def _near_familiar(self) -> Familiarity:
+        return self._made.familiar(self._near_part)  # asked for every input
+
     def behind_trunk(self, trunk: Floats, task: int) -> Terms:
         """Compare features float32 [V D] behind the trunk with the task at position `task`."""
-        familiar = self._made.familiar(self._near_part)
+        familiar = self._near_familiar
         return familiar(trunk[: familiar.width], task)
 
     def behind_tail(self, tail: Floats, task: int) -> Terms:
@@ -136,7 +141,7 @@ class Router:
 
     def behind(self, features: Features, task: int) -> list[tuple[Terms, Terms]]:
         """Compare N inputs likewise, behind the trunk and the tail."""
-        familiar = self._made.familiar(self._near_part)
+        familiar = self._near_familiar
         trunk = familiar.several(features.trunk[:, : familiar.width], task)
         tail = self._made.familiar("tail").several(features.tail, task)
         return list(zip(trunk, tail, strict=True))

@@ -85,7 +85,8 @@ class Answering(NamedTuple):
         # Of several inputs, rows share runs anyway; where all need the tail none has a task yet.
         if len(identified) == 1 and left and not self.router.reads_all:
             self.heads.run_both(encoded, 0, self.tasks[decide(identified[0]).task], judge)
-        judge.tails(left)
+        if left:
+            judge.tails(left)
         for row in sorted(thin):
             (tail,) = judge.tails([row])
             identified[row] = self.router.deepen(identified[row], tail)

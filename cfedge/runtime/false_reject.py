@@ -49,6 +49,10 @@ class Limits:
 
     def __init__(self, tasks: Sequence[Task], asked: FalseReject = None) -> None:
         self._tasks = tasks
+        self._every: float | None = None
+        self._by_task: Mapping[str, float] = {}
+        if asked is None:  # as most calls do
+            return
         self._every = None if isinstance(asked, Mapping) else asked
         self._by_task = asked if isinstance(asked, Mapping) else {}
         if self._by_task:
