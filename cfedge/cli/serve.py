@@ -203,7 +203,7 @@ def _say_where(bundle: Path, bound: socket, engine: Engine, workers: int, *, jso
         _print_address(bound, engine, workers)
         return
     what = f"{counted(len(engine.tasks), 'task')} of {bundle} at {_url(bound)}"
-    _report(f"{what}, {workers} at once; stop with Ctrl-C")
+    _report(f"{what}, {counted(workers, 'request')} at a time; stop with Ctrl-C")
 
 
 def _print_address(bound: socket, engine: Engine, workers: int) -> None:

@@ -99,10 +99,15 @@ def _complete(data: LabelledData, rng: np.random.Generator) -> Splits:
 
 def _split(data: LabelledData, tasks: int, rng: np.random.Generator) -> dict[str, LabelledData]:
     labels = list(data.train.classes)
+    if len(labels) < 4:
+        raise UsageError(
+            "--tasks: expected at least 4 labels, which make two tasks of two, found"
+            f" {len(labels)}; give data with more labels"
+        )
     if not 2 <= tasks <= len(labels) // 2:
         raise UsageError(
-            f"--tasks: expected 2..{len(labels) // 2} for {len(labels)} labels (two a task at"
-            f" least), found {tasks}; ask for fewer or more"
+            f"--tasks: expected 2..{len(labels) // 2} for {len(labels)} labels (at least two for"
+            f" each task), found {tasks}; ask for fewer or more"
         )
     groups = np.array_split(rng.permutation(len(labels)), tasks)
     owner = {

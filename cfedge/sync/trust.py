@@ -214,9 +214,12 @@ def signers_of(folder: Path) -> tuple[str, ...]:
 def freshness(folder: Path, now: datetime, floor: datetime | None) -> str:
     """Say how far what is trusted can be relied on to be the newest.
 
-    Returns ------- ``fresh``; ``stale``: signed to be looked at again before now, and it was not;
-    ``unverified``: this machine's clock is before a time that has certainly passed, so nothing can
-    be said, or nothing was ever fetched.
+    Returns
+    -------
+    str
+        ``fresh``; ``stale``: the timestamp has expired, so something newer should have come; or
+        ``unverified``: nothing was ever fetched, or this machine's clock is before a time that has
+        certainly passed, so that nothing can be said.
     """
     try:
         expires = _expires(json.loads(read_plain(folder / "timestamp.json"))["signed"])

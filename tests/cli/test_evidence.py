@@ -14,7 +14,7 @@ from typer.testing import CliRunner
 from cfedge.cli import app
 from cfedge.cli.learned import learned
 from cfedge.errors import DataError, TaskError, UsageError
-from cfedge.train.certify.advice import ENOUGH
+from cfedge.train.certify.advice import ENOUGH, advice
 from cfedge.train.certify.certificates import certificates
 from cfedge.train.measures.trial import Trial
 from cfedge.train.settings import Settings
@@ -55,6 +55,12 @@ def test_add_says_which_two_tasks_coincide_and_what_the_limits_became(
     both = {"paint", "colors"}
     (line,) = [line for line in shown.splitlines() if both == set(line.split()[0:3:2])]
     assert line.split()[3:6] == ["are", "sometimes", "confused:"]
+    now = certificates(WorkspaceFolder(tiny_workspace))
+    all_taken = tuple(replace(pair, taken=pair.held_out) for pair in now.overlaps)
+    told = advice(replace(now, overlaps=all_taken), workspace="ws")
+    assert [line.split()[3:6] for line in told if both == set(line.split()[0:3:2])] == [
+        ["are", "often", "confused:"]
+    ]
     pairs = [pair for row in rows.values() for pair in row["overlaps"]]
     for pair in (pair for pair in pairs if {pair["task"], pair["rival"]} == both):
         counted = f"{pair['taken']} of {pair['task']}'s {pair['held_out']} "

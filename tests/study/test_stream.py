@@ -86,6 +86,9 @@ def test_a_number_of_tasks_that_leaves_one_class_is_refused(tmp_path: Path, task
     )
     with pytest.raises(UsageError, match=r"--tasks: expected 2..3 for 6 labels"):
         load_stream(path, tasks=tasks)
+    few = write_csv(tmp_path / "few.csv", make_texts("colors", 9, 0))
+    with pytest.raises(UsageError, match=r"expected at least 4 labels, .* found 3"):
+        load_stream(few, tasks=tasks)
 
 
 def test_what_is_no_stream_is_named(tmp_path: Path) -> None:

@@ -155,7 +155,9 @@ def _confused(ways: Sequence[Overlap], workspace: str) -> str:
         f" {'was' if way.taken == 1 else 'were'} answered by {way.rival}"
         for way in taking
     )
-    how = "are sometimes" if taking else "may be"
+    how = "may be" if not taking else "are sometimes"
+    if any(2 * way.taken >= way.held_out for way in taking):
+        how = "are often"
     line = f"{one} and {other} {how} confused: {seen or 'their examples lie close together'}"
     if min(way.held_out for way in ways) < ENOUGH:
         line += (
