@@ -1,9 +1,9 @@
 """The front door for teaching: `Workspace`. Make one, add tasks, see what is certified, evaluate,
 export.
 
-It stands above the workshop's rooms and calls one function of them a method; the command line calls
-the same. `from cfedge import Workspace` loads it when it is first asked for: a device that answers
-needs none of it.
+It stands above the workshop's rooms. Each method calls one function of theirs, and the command line
+calls the same functions. `from cfedge import Workspace` loads this file when the name is first
+asked for, since a device that answers needs none of it.
 
 ::
 
@@ -134,12 +134,12 @@ class Workspace(WorkspaceFolder):
             datasets. Or `inputs` is the path of a file or folder that ``cfedge add --data`` takes,
             and `labels` is left out.
         groups
-            What each input belongs to, such as a video, a person or a device: no split cuts
-            through it. As long as the inputs; of a path, the name of the column that says it.
+            What each input belongs to, such as a video, a person or a device: a group is learned
+            from or held out as a whole. One for each input; with a path, the name of the column.
         held_out
-            Examples that are not learned from, but that the certificate, the threshold and the
-            export are measured on: a path, or a pair of inputs and labels. None holds a share of
-            the given ones out.
+            Examples that neither adapter nor head learns from; the certificate, the threshold and
+            the export are measured on them. A path, or a pair of inputs and labels. None holds
+            out a share of the given ones.
         same_labels
             Labels that mean the same as another task's: ``LABEL``, or ``LABEL=OTHER``.
         settings, choices
@@ -153,8 +153,8 @@ class Workspace(WorkspaceFolder):
         Returns
         -------
         TaskCertificate
-            What is certified of it, with all tasks that the workspace has when it is first read:
-            each further task moves every limit, so it is computed then.
+            What is certified of the task, beside all tasks that the workspace has when this is
+            first read. It is computed then, because each further task moves every limit.
 
         Raises
         ------
@@ -182,22 +182,22 @@ class Workspace(WorkspaceFolder):
         progress: Progress | None = None,
         **choices: Any,
     ) -> Taught:
-        """Learn several tasks, each added when it is done; one that fails leaves the others alone.
-        Called again after an interruption it goes on where it was.
+        """Learn several tasks, and add each when it is done; one that fails leaves the others alone.
+        After an interruption, the same call continues where it stopped.
 
         Parameters
         ----------
         tasks
-            By name, paths or inputs and labels; or the path of a folder of tasks, or of a file with
-            a column ``task``.
+            Task names with paths, or with inputs and labels; or the path of a folder of tasks, or
+            of a file with a column ``task``.
         jobs
             Processes on this machine that share the work.
         on
-            A cluster that does it: ``dask://HOST:8786``, or ``dask+tls://...``.
+            A cluster that does the work: ``dask://HOST:8786``, or ``dask+tls://...``.
         executor
-            Any `concurrent.futures.Executor` that does it: the caller's, who also ends it.
+            Any `concurrent.futures.Executor` that does the work; you make it and you end it.
         settings, replace, choices
-            As of `add`.
+            As for `add`.
 
         Returns
         -------
@@ -239,9 +239,9 @@ class Workspace(WorkspaceFolder):
         Parameters
         ----------
         inputs, labels, groups, held_out
-            As of `add`: what is new alone.
+            As for `add`; the new examples alone.
         max_drop
-            Points of accuracy, the task known, that the old held-out examples may lose.
+            Most points of accuracy, the task known, that the old held-out examples may lose.
 
         Raises
         ------
@@ -253,7 +253,7 @@ class Workspace(WorkspaceFolder):
         return self._certified(name)
 
     def join(self, name: str, other: str, new: str | None = None, **options: Any) -> Joined:
-        """Make one task of two, where their inputs are taken for each other's.
+        """Make one task of two that are confused because they are one topic.
 
         Parameters
         ----------
@@ -263,8 +263,8 @@ class Workspace(WorkspaceFolder):
             The name of the joined task: a new name, or that of one of them. None keeps `name`.
         options
             ``same_labels``: labels that both tasks have and that mean the same; each becomes one
-            class. ``max_drop``: how many points of the held-out examples with the right task and
-            label may be lost.
+            class. ``max_drop``: most points of the held-out examples with the right task and
+            label that may be lost.
 
         Raises
         ------
@@ -309,16 +309,17 @@ class Workspace(WorkspaceFolder):
         executor: Executor | None = None,
         progress: Progress | None = None,
     ) -> Scores:
-        """Measure on test data, per sample, through the int8 runtime that ships.
+        """Measure on test data, one input at a time, through the int8 runtime that ships.
 
         Parameters
         ----------
         tests
             By task: a path, or inputs and labels.
         unknown
-            Inputs of no task, or the path of a file of them: how well are they told apart?
+            Inputs of no task, or the path of a file of them, to measure how well they are told
+            apart.
         jobs, on, executor
-            Who answers, if not this process alone: as of `add_tasks`.
+            Who answers, if not this process alone: as for `add_tasks`.
 
         Raises
         ------
