@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import os
 import sys
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -16,6 +17,7 @@ from cfedge.cli.data import tell
 from cfedge.cli.show import print_json, say
 from cfedge.cli.streams import guarded
 from cfedge.errors import StorageError, UsageError
+from cfedge.printable import escaped
 
 if TYPE_CHECKING:
     from cfedge.runtime.answers import Answers
@@ -80,7 +82,7 @@ def answer_table(
                 answer: dict[str, Any] = row.answer or {"error": row.error}
                 print_json({"row": row.number, **answer}, stream)
             else:
-                write(row.cells)
+                write(map(escaped, row.cells) if stream.isatty() else row.cells)
             if row.answer is None:
                 say(f"cfedge: {row.error}", error=True)
             for alarm in row.alarms:
@@ -96,14 +98,18 @@ def _target(out: Path | None) -> Iterator[Any]:
         with guarded():
             yield sys.stdout
         return
-    part = out.with_name(f".cfedge-tmp-{out.name}")
+    part: Path | None = None
     try:
-        with part.open("x", encoding="utf-8", newline="") as stream:
+        handle, name = tempfile.mkstemp(prefix=".cfedge-tmp-", dir=out.absolute().parent)
+        part = Path(name)
+        with os.fdopen(handle, "w", encoding="utf-8", newline="") as stream:
             yield stream
-        part.rename(out)
+        part.chmod(0o644)
+        part.replace(out)
     except OSError as error:
         raise StorageError(
             f"could not write {out}: {error.strerror}; make room, or choose another place"
         ) from error
     finally:
-        part.unlink(missing_ok=True)
+        if part is not None:
+            part.unlink(missing_ok=True)

@@ -50,6 +50,11 @@ def sheet(path: Path, reading: Reading) -> Sheet:
                 f"{path}: expected a header with the columns"
                 f" {' and '.join(map(repr, reading.columns))}, found none; add it as the first line"
             )
+        if len(header) > LIMITS.columns:
+            raise DataError(
+                f"{path}: expected at most {LIMITS.columns:,} columns, found {len(header):,}; leave"
+                " those out that are not needed"
+            )
     except BaseException:
         file.close()
         raise
@@ -221,6 +226,8 @@ def _fit(header: str, separator: str, wanted: set[str]) -> tuple[int, int]:
     """Return how many of the columns a separator gives, and how many there are; of equals the first
     is taken, which is what the suffix says.
     """
+    if (signs := header.count(separator)) > 2 * LIMITS.columns:
+        return 0, signs
     try:
         cells = next(csv.reader(io.StringIO(header), delimiter=separator), [])
     except csv.Error:

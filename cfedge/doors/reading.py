@@ -23,6 +23,7 @@ class Limits:
     yaml_bytes: int = 32 << 20  # a tree of nodes: some thirty times as much
     unpacked_bytes: int = 128 << 20  # of a workbook, which is a ZIP archive
     cell_characters: int = 1 << 20  # the csv module's own is 131,072
+    columns: int = 16_384  # as many as a sheet of Excel has
     archive_files: int = 1 << 20  # some 1 kB of memory each
     archive_bytes: int = 2 << 30  # unpacked: far above what a workshop learns from at once
     free_bytes: int = 64 << 20  # up to so many it does not matter how well they were packed

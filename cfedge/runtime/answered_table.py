@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 from cfedge.doors import Reading, sheet
 from cfedge.doors.columns import Columns, chosen, quoted, same
+from cfedge.doors.reading import LIMITS
 from cfedge.errors import DataError, InputError
 from cfedge.inputs import DEFAULT_KIND, reader
 from cfedge.runtime.answers import Answers
@@ -111,7 +112,20 @@ def _header(path: Path, reading: Reading) -> tuple[str, ...]:
     try:
         if opened.header is not None:
             return opened.header
-        return tuple(dict.fromkeys(str(name) for row in opened.rows for name in row.cells))
+        names: dict[str, None] = {}
+        fault = ": expected rows, found none; add some"
+        for row in opened.rows:
+            names |= dict.fromkeys(map(str, row.cells))
+            if not names and row.fault:
+                fault = f", {opened.unit} {row.number}: {row.fault}"
+            if len(names) > LIMITS.columns:
+                raise DataError(
+                    f"{path}: expected at most {LIMITS.columns:,} columns, found more by"
+                    f" {opened.unit} {row.number}; leave those out that are not needed"
+                )
+        if not names:
+            raise DataError(f"{path}{fault}")
+        return tuple(names)
     finally:
         opened.close()
 

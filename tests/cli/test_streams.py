@@ -165,7 +165,13 @@ def test_a_column_of_a_table_is_answered_beside_it(tiny_bundle: Path, tmp_path: 
     assert found[2].startswith("crimson,[1],")
     listed = here("predict", tiny_bundle, "--data", rows_of, "--json").stdout.splitlines()
     assert [json.loads(line)["row"] for line in listed] == [1, 2]
+    wide = tmp_path / "wide.jsonl"  # a column of its own in each row
+    wide.write_text("".join(f'{{"text": "lion", "c{at}": 1}}\n' for at in range(17_000)), "utf-8")
+    broken = tmp_path / "broken.jsonl"
+    broken.write_text('{"text": "lion"\n', "utf-8")
     refused = {
+        ("--data", broken): (3, "line 1: expected a JSON object"),
+        ("--data", wide): (3, "expected at most 16,384 columns, found more by line 16384"),
         ("--data", table): (3, "expected a column 'text', found 'id', 'words', 'label'; name the one"),
         ("--data", out, "--text-column", "words"): (3, "expected no column of the names that answers"),
         ("--data", table, "--out", out): (2, "expected a new file"),

@@ -279,6 +279,11 @@ ATTACKS: dict[str, tuple[str, Callable[[Path], object], str]] = {
         text_file(gzip.compress("text,label\nочень холодно здесь,тепло\n".encode("cp1251"))),
         "x.csv.gz, line 2: expected UTF-8",
     ),
+    "a million columns": (
+        "x.csv",
+        text_file(",".join(map("c{}".format, range(1_000_000))) + "\n1,2\n"),
+        "expected at most 16,384 columns, found 1,000,000; leave those out that are not needed",
+    ),
     "xz cut short": (
         "x.csv.xz",
         text_file(lzma.compress(b"text,label\na,x\n")[:-9]),

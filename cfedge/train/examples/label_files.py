@@ -9,6 +9,7 @@ from pathlib import Path, PurePosixPath
 
 from cfedge.doors.archives import is_archive, opened_archive
 from cfedge.errors import DataError
+from cfedge.inputs.files import inside
 from cfedge.plain_files import read_plain
 from cfedge.train.examples.labels import LABEL_LENGTH, label_of
 
@@ -19,9 +20,9 @@ LABEL_FILE = ".cls"
 _MOST_BYTES = 4 * LABEL_LENGTH
 
 
-def key_of(inside: PurePosixPath) -> PurePosixPath:
+def key_of(name: PurePosixPath) -> PurePosixPath:
     """Return what a file shares with those beside it: its path up to the first dot of its name."""
-    return inside.with_name(inside.name.partition(".")[0] or inside.name)
+    return name.with_name(name.name.partition(".")[0] or name.name)
 
 
 def shards(folder: Path) -> list[Path]:
@@ -44,8 +45,8 @@ def labels_beside(path: Path) -> dict[PurePosixPath, str]:
         One of them holds no label.
     """
     return {
-        key_of(inside): label_of(_letters(data, f"{path}: {str(inside)!r:.120}"), str(path))
-        for inside, data in (_in_archive if path.is_file() else _in_folder)(path)
+        key_of(name): label_of(_letters(data, f"{path}: {str(name)!r:.120}"), str(path))
+        for name, data in (_in_archive if path.is_file() else _in_folder)(path)
     }
 
 
@@ -59,11 +60,12 @@ def _in_archive(path: Path) -> Iterator[tuple[PurePosixPath, bytes]]:
 
 def _in_folder(path: Path) -> Iterator[tuple[PurePosixPath, bytes]]:
     for entry in sorted(path.rglob(f"*{LABEL_FILE}")):
+        name = entry.relative_to(path).as_posix()
         try:
-            data = read_plain(entry, _MOST_BYTES + 1)
+            data = read_plain(inside(name, path, "a label", f"{path}"), _MOST_BYTES + 1)
         except OSError as error:
             raise DataError(f"could not read {entry}: {error.strerror}; check the path") from error
-        yield PurePosixPath(entry.relative_to(path).as_posix()), data
+        yield PurePosixPath(name), data
 
 
 def _letters(data: bytes, where: str) -> str:

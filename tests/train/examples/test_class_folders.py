@@ -191,6 +191,12 @@ def test_labels_are_read_from_files_beside_inputs(tmp_path: Path) -> None:
         DataError, match=r"expected a file \.cls beside each input, found none beside"
     ):
         load(shard(tmp_path / "missing.tar", 0, without="0001.cls"), kind="image")
+    (tmp_path / "secret").write_text("mine")
+    (tmp_path / "files" / "0001.cls").unlink()
+    (tmp_path / "files" / "0001.cls").symlink_to(tmp_path / "secret")
+    with pytest.raises(DataError, match=r"found '0001\.cls', which leads out of it"):
+        load(tmp_path / "files", kind="image")
+    (tmp_path / "files" / "0001.cls").unlink()
     (tmp_path / "files" / "0001.cls").write_bytes(b"\xff\xd8")
     with pytest.raises(
         DataError, match=r"'0001\.cls': expected a label in letters, found something"
