@@ -395,7 +395,6 @@ def test_the_workshop_says_what_to_install_where_it_is_missing() -> None:
 #: up: another may have laid a FIFO where a file is expected.
 READ_OTHERWISE = {
     "cfedge.charts.style": "of the package",
-    "cfedge.cli.answering_tables": "writes a file that it has made",
     "cfedge.console.app": "of the package",
     "cfedge.console.jobs": "writes into a folder that it has made",
     "cfedge.demo": "of the package",
