@@ -94,14 +94,14 @@ def keys_rotate(
     repository = Repository(repo)
     with repository.writing():
         roles = ONLINE if role == "online" else [role]
-        version = rotate(repository, opened(folder), roles, utc_now())
+        version = rotate(repository, opened_keys(folder), roles, utc_now())
     if json:
         print_json({"role": role, "root_version": version})
     else:
         say(f"{repo}: the keys of {role} are new; root file {version} names them")
 
 
-def opened(folder: Path) -> Keys:
+def opened_keys(folder: Path) -> Keys:
     """Return the keys of a site; those that others can read are told of."""
     from cfedge.publish.keys import Keys
 

@@ -78,10 +78,10 @@ def devices(
     With a name, that board is explained: each figure with its source, and whether this machine is
     such a board.
     """
-    from cfedge.device import contradictions, here, profiles
+    from cfedge.device import contradictions, profiles, this_board
     from cfedge.errors import UsageError
 
-    known, board = profiles(), here()
+    known, board = profiles(), this_board()
     if name is not None and name not in known:
         raise UsageError(
             f"profile: expected one of {', '.join(known)}, found {name!r}; list them with: cfedge"

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from cfedge.cli.keys import REPO, opened
+from cfedge.cli.keys import REPO, opened_keys
 from cfedge.cli.publish import CHANNEL, KEYS
 from cfedge.cli.show import TerminalProgress, print_json, print_table, say, size
 from cfedge.cli.sync import JSON, read_root
@@ -82,7 +82,7 @@ def merge(
 
     done = run(
         repo,
-        opened(keys),
+        opened_keys(keys),
         source_of([other]),
         read_root(root),
         channel=channel,

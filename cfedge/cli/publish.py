@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from cfedge.cli.keys import REPO, opened
+from cfedge.cli.keys import REPO, opened_keys
 from cfedge.cli.show import TerminalProgress, print_json, say, size
 from cfedge.cli.sync import JSON
 from cfedge.counted import counted
@@ -53,7 +53,7 @@ def publish(
     done = run(
         bundle,
         repo,
-        opened(keys),
+        opened_keys(keys),
         channel=channel,
         rollout=rollout,
         now=utc_now(),
@@ -97,7 +97,7 @@ def withdraw(
     from cfedge.publish.channel import withdraw as run
     from cfedge.sync.client import utc_now
 
-    done = run(repo, opened(keys), task, channel=channel, erase=erase, now=utc_now())
+    done = run(repo, opened_keys(keys), task, channel=channel, erase=erase, now=utc_now())
     if json:
         print_json(dataclasses.asdict(done))
     else:
@@ -124,7 +124,7 @@ def rollout(
     from cfedge.publish.channel import roll_out
     from cfedge.sync.client import utc_now
 
-    index = roll_out(repo, opened(keys), share, channel=channel, now=utc_now())
+    index = roll_out(repo, opened_keys(keys), share, channel=channel, now=utc_now())
     if json:
         print_json(
             {
@@ -152,7 +152,7 @@ def renew(repo: REPO, keys: KEYS, json: JSON = False) -> None:
 
     repository = Repository(repo)
     with repository.writing():
-        repository.renew(opened(keys), utc_now())
+        repository.renew(opened_keys(keys), utc_now())
     root_days = (repository.root_expires() - utc_now()).days
     if json:
         print_json({"repository": str(repo), "days": Lifetimes().timestamp, "root_days": root_days})

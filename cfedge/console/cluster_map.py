@@ -16,7 +16,7 @@ from cfedge.report.clusters import cluster_map, place
 from cfedge.runtime.engine import Engine
 from cfedge.runtime.task_files import Signatures
 
-__all__ = ["ClassMap", "drawn", "made", "placed"]
+__all__ = ["ClassMap", "class_map_of", "drawn", "placed"]
 
 
 class ClassMap(NamedTuple):
@@ -29,7 +29,7 @@ class ClassMap(NamedTuple):
     faithful: float
 
 
-def made(engine: Engine) -> ClassMap:
+def class_map_of(engine: Engine) -> ClassMap:
     """Make the map of an engine's tasks."""
     tasks = engine.manifest.tasks
     signatures = Signatures(engine.opened.tasks, engine.manifest)

@@ -12,7 +12,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from cfedge.console.cluster_map import ClassMap, drawn, made, placed
+from cfedge.console.cluster_map import ClassMap, class_map_of, drawn, placed
 from cfedge.console.desk import Desk, whole_route
 from cfedge.runtime.engine import Engine
 from cfedge.serve.request import Asked, read_request
@@ -31,7 +31,7 @@ class _Maps:
     def of(self, engine: Engine) -> ClassMap:
         with self._lock:
             if self._made is None or self._made[0] != engine.manifest.digest:
-                self._made = engine.manifest.digest, made(engine)
+                self._made = engine.manifest.digest, class_map_of(engine)
             return self._made[1]
 
 

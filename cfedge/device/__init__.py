@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from cfedge.device.board import Board
     from cfedge.device.known_boards import known_profile, load_profile, profiles
-    from cfedge.device.machine import Machine, here, probe, read_board, usable_cores
+    from cfedge.device.machine import Machine, probe, read_board, this_board, usable_cores
     from cfedge.device.memory import peak_rss_bytes
     from cfedge.device.profile import Figure, Profile, contradictions
 
@@ -25,19 +25,19 @@ __all__ = [
     "Machine",
     "Profile",
     "contradictions",
-    "here",
     "known_profile",
     "load_profile",
     "peak_rss_bytes",
     "probe",
     "profiles",
     "read_board",
+    "this_board",
     "usable_cores",
 ]
 
 _ELSEWHERE = {
     "board": ("Board",),
-    "machine": ("Machine", "here", "probe", "read_board", "usable_cores"),
+    "machine": ("Machine", "probe", "read_board", "this_board", "usable_cores"),
     "memory": ("peak_rss_bytes",),
     "profile": ("Figure", "Profile", "contradictions"),
     "known_boards": ("known_profile", "load_profile", "profiles"),

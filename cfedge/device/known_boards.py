@@ -6,7 +6,7 @@ from importlib import resources
 from pathlib import Path
 
 from cfedge.device.board import Board
-from cfedge.device.machine import here
+from cfedge.device.machine import this_board
 from cfedge.device.profile import Profile, contradictions
 from cfedge.device.profile_file import parse_profile
 from cfedge.errors import UsageError
@@ -36,7 +36,7 @@ def load_profile(name: str, board: Board | None = None) -> Profile:
         It is unknown, or says something else than the machine does.
     """
     profile = known_profile(name)
-    differences = contradictions(profile, board or here())
+    differences = contradictions(profile, board or this_board())
     if differences:
         raise UsageError(f"{differences[0]}; choose another: cfedge devices")
     return profile

@@ -16,7 +16,7 @@ from cfedge.device.cpu import INT8_FLAGS
 from cfedge.device.kernel import read
 from cfedge.device.linux import linux_board
 
-__all__ = ["Machine", "here", "probe", "read_board", "usable_cores"]
+__all__ = ["Machine", "probe", "read_board", "this_board", "usable_cores"]
 
 
 @dataclass(frozen=True)
@@ -50,14 +50,14 @@ def read_board(machine: str, system: str, *, root: Path = Path("/")) -> Board:
     return darwin_board(read(root / "sysctl.txt") or sysctl(), machine)
 
 
-def here() -> Board:
+def this_board() -> Board:
     """Read the kernel's account of this machine."""
     return read_board(platform.machine(), platform.system())
 
 
 def probe() -> Machine:
     """Describe this machine."""
-    board = here()
+    board = this_board()
     memory = (
         os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") if hasattr(os, "sysconf") else None
     )

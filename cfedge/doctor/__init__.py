@@ -12,7 +12,7 @@ from pathlib import Path
 
 from cfedge.device.board import Board
 from cfedge.device.known_boards import profiles
-from cfedge.device.machine import here
+from cfedge.device.machine import this_board
 from cfedge.doctor.check import Check
 from cfedge.doctor.checks import judge
 from cfedge.doctor.child import Trial, try_out
@@ -64,7 +64,7 @@ def examine(
             " by: cfedge devices"
         )
     chosen = None if profile is None else known[profile]
-    board, host = here(), read_host(bundle or Path.cwd())
+    board, host = this_board(), read_host(bundle or Path.cwd())
     trial = try_out(bundle, timeout_s=limits.bundle_timeout_s if bundle else limits.start_timeout_s)
     checks = judge(
         board, host, trial, limits=limits, profile=chosen, with_bundle=bundle is not None

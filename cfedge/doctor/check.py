@@ -8,7 +8,7 @@ from typing import Literal
 from cfedge import errors
 from cfedge.doctor.child import Trial
 
-__all__ = ["Check", "Status", "dotted", "how", "mb", "runs"]
+__all__ = ["Check", "Status", "dotted", "how_it_ended", "mb", "runs"]
 
 
 Status = Literal["ok", "warn", "fail"]
@@ -25,7 +25,7 @@ class Check:
     next: str | None = None
 
 
-def how(trial: Trial) -> str:
+def how_it_ended(trial: Trial) -> str:
     """Return how the child process ended."""
     how = trial.how or "stopped"
     kind, _, said = how.partition(": ")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from cfedge.device.board import Board
-from cfedge.doctor.check import Check, how, runs
+from cfedge.doctor.check import Check, how_it_ended, runs
 from cfedge.doctor.child import Trial
 from cfedge.doctor.host import Host
 from cfedge.doctor.limits import Limits, version_of
@@ -21,7 +21,11 @@ def numpy(board: Board, trial: Trial) -> Check:
         return Check("numpy", "ok", trial.numpy, "to import and to add")
     if trial.stopped == "numpy":
         return Check(
-            "numpy", "fail", how(trial), "to import and to add", _remedy(board, trial, "numpy")
+            "numpy",
+            "fail",
+            how_it_ended(trial),
+            "to import and to add",
+            _remedy(board, trial, "numpy"),
         )
     return Check("numpy", "fail", "not tried", "to import and to add", "see the checks before")
 
@@ -86,14 +90,14 @@ def imports(board: Board, host: Host, trial: Trial, limits: Limits) -> Check:
         return Check(
             "import",
             "fail",
-            f"that it {how(trial)}: {cause[0]}",
+            f"that it {how_it_ended(trial)}: {cause[0]}",
             "onnxruntime to import",
             cause[1],
         )
     return Check(
         "import",
         "fail",
-        f"that it {how(trial)}",
+        f"that it {how_it_ended(trial)}",
         "onnxruntime to import",
         _remedy(board, trial, "onnxruntime"),
     )
@@ -158,7 +162,7 @@ def int8(trial: Trial) -> Check:
         return Check(
             "int8",
             "fail",
-            f"that it {how(trial)}",
+            f"that it {how_it_ended(trial)}",
             expected,
             "install another version of onnxruntime",
         )

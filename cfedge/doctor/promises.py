@@ -5,7 +5,7 @@ from __future__ import annotations
 from cfedge.counted import counted
 from cfedge.device.board import Board
 from cfedge.device.profile import Profile, contradictions
-from cfedge.doctor.check import Check, how, mb
+from cfedge.doctor.check import Check, how_it_ended, mb
 from cfedge.doctor.child import Trial
 
 __all__ = ["budget", "bundle", "profile"]
@@ -29,12 +29,12 @@ def bundle(trial: Trial) -> Check:
         )
     if trial.stopped == "bundle" and other:
         remedy = f"pip install onnxruntime=={trial.exported_with}, or export for this machine"
-        return Check("bundle", "fail", f"that it {how(trial)}{origin}", expected, remedy)
+        return Check("bundle", "fail", f"that it {how_it_ended(trial)}{origin}", expected, remedy)
     if trial.stopped == "bundle":
-        found, _, step = how(trial).rpartition("; ")
+        found, _, step = how_it_ended(trial).rpartition("; ")
         if not found.startswith("was refused"):
             found, step = (
-                how(trial),
+                how_it_ended(trial),
                 "export for this machine and this onnxruntime, or fetch it again",
             )
         return Check("bundle", "fail", f"that it {found}", expected, step)

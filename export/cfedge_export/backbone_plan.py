@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from cfedge import footprint
-from cfedge.device import here, usable_cores
+from cfedge.device import this_board, usable_cores
 from cfedge.progress import Progress
 from cfedge.train.examples.examples import Examples
 from cfedge.train.workspace.index import file_name
@@ -122,7 +122,12 @@ def _choose_scheme(
     if request.scheme == "auto" or (request.budget and request.scheme is None):
         least = MIN_COSINE if request.sensitivity is None else request.sensitivity
         measured = scheme_selection.measure(
-            source, feeds, request.profile or here(), rng=rng, at_least=least, progress=progress
+            source,
+            feeds,
+            request.profile or this_board(),
+            rng=rng,
+            at_least=least,
+            progress=progress,
         )
         ranked = scheme_selection.order(measured)
         choice = scheme_selection.pick(measured, least)

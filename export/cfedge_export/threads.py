@@ -16,7 +16,7 @@ import onnx
 
 from cfedge import footprint
 from cfedge.bundle.files import Bundle, write
-from cfedge.device import here, usable_cores
+from cfedge.device import this_board, usable_cores
 from cfedge.footprint import Footprint
 from cfedge.progress import Progress
 from cfedge.train.workspace.folder import WorkspaceFolder
@@ -80,7 +80,7 @@ def would_fit(
 
 def _advice(workspace: WorkspaceFolder, bundle: Bundle, budget: Budget, whole: Footprint) -> str:
     """Measure the other schemes' backbones, one thread, and say which would do."""
-    backbone, inputs, board = bundle.manifest.backbone, footprint.golden(bundle)[1], here()
+    backbone, inputs, board = bundle.manifest.backbone, footprint.golden(bundle)[1], this_board()
     floats = {
         part: onnx.load_from_string(workspace.backbone_file(f"float_{part}.onnx"))
         for part in ("trunk", "tail")

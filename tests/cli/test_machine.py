@@ -10,7 +10,7 @@ from pathlib import Path
 
 from every import cases
 
-from cfedge.device import here, profiles
+from cfedge.device import profiles, this_board
 
 _MAIN = "from cfedge.cli import main; main()"
 
@@ -88,12 +88,12 @@ def test_neither_command_brings_what_may_be_broken_into_its_own_process(command:
 
 
 def test_doctor_compares_with_a_profile(tiny_bundle: Path) -> None:
-    other = "rpi-5" if here().machine != "aarch64" else "intel-n100"
+    other = "rpi-5" if this_board().machine != "aarch64" else "intel-n100"
     done = _run("doctor", tiny_bundle, "--profile", other, "--json")
     assert done.returncode == 13
     assert (
         f"profile {other}: expected a machine of type {profiles()[other].machine}, found"
-        f" {here().machine}" in done.stderr
+        f" {this_board().machine}" in done.stderr
     )
     assert [check["name"] for check in json.loads(done.stdout)["checks"]][-3:] == [
         "bundle",

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from cfedge.device import here, probe, usable_cores
+from cfedge.device import probe, this_board, usable_cores
 
 
 def test_probe_describes_this_machine() -> None:
@@ -52,7 +52,7 @@ def test_probe_tells_only_flags_that_the_kernel_tells() -> None:
         set(probe().flags)
         == {"avx2", "avx512f", "avx512_vnni", "avx_vnni", "amx_int8", "asimddp", "i8mm"} & words
     )
-    assert set(here().flags or ()) <= words
+    assert set(this_board().flags or ()) <= words
 
 
 @pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="affinity is Linux's")
@@ -61,7 +61,7 @@ def test_probe_counts_the_cores_that_this_process_may_use() -> None:
     try:
         os.sched_setaffinity(0, {min(allowed)})
         assert probe().cores == 1
-        assert (here().cores or 1) >= len(allowed)
+        assert (this_board().cores or 1) >= len(allowed)
     finally:
         os.sched_setaffinity(0, allowed)
 

@@ -13,7 +13,7 @@ from made import make_texts
 from onnx import ModelProto, numpy_helper
 
 from cfedge import Engine
-from cfedge.device import here
+from cfedge.device import this_board
 from cfedge.errors import BackboneError, ParityError, UsageError
 from cfedge.runtime.session import open_session
 from cfedge.train.examples.examples import Examples
@@ -174,7 +174,7 @@ def test_a_layer_that_is_not_there_is_refused(sound: Source, tmp_path: Path) -> 
 
 
 def test_auto_leaves_the_layer_too_and_says_so(ruined: Source) -> None:
-    measured = measure(ruined, _feeds(ruined), here(), rng=np.random.default_rng(0))
+    measured = measure(ruined, _feeds(ruined), this_board(), rng=np.random.default_rng(0))
     found = {one.scheme: one for one in measured}
     assert found["float32"].float_layers == ()
     assert found["int8-weight-only"].float_layers == ("l1.fc1",)
@@ -189,7 +189,9 @@ def test_auto_leaves_the_layer_too_and_says_so(ruined: Source) -> None:
 
 
 def test_float32_may_be_picked_however_much_is_asked_for(sound: Source) -> None:
-    measured = measure(sound, _feeds(sound), here(), rng=np.random.default_rng(0), at_least=2.0)
+    measured = measure(
+        sound, _feeds(sound), this_board(), rng=np.random.default_rng(0), at_least=2.0
+    )
     assert [one.scheme for one in measured if one.reason is None] == ["float32"]
 
 

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from cfedge.bundle.arrays import dump_arrays, load_arrays
 from cfedge.bundle.canonical import canonical_json
-from cfedge.device import here
+from cfedge.device import this_board
 from cfedge.errors import CfedgeError, DataError
 from cfedge.inputs import reader
 from cfedge.inputs.modality import Input
@@ -149,7 +149,7 @@ def _batches(
 
 def free_bytes() -> int | None:
     """Return how much memory this process may still take; None where the system does not tell."""
-    board = here()
+    board = this_board()
     known = [size for size in (board.available_bytes, board.memory_limit_bytes) if size is not None]
     return min(known, default=None)
 

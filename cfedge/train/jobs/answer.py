@@ -11,7 +11,7 @@ from typing import Any
 import cfedge.errors
 from cfedge.errors import CfedgeError
 
-__all__ = ["Answer", "told", "understood"]
+__all__ = ["Answer", "as_record", "from_record"]
 
 
 @dataclass(frozen=True)
@@ -46,7 +46,7 @@ class Answer:
     seconds: float = field(default=0.0, compare=False)
 
 
-def told(answer: Answer) -> dict[str, Any]:
+def as_record(answer: Answer) -> dict[str, Any]:
     """Return an answer in plain types."""
     error = answer.error
     return {
@@ -61,8 +61,8 @@ def told(answer: Answer) -> dict[str, Any]:
     }
 
 
-def understood(value: object) -> Answer:
-    """Read what `told` wrote.
+def from_record(value: object) -> Answer:
+    """Read what `as_record` wrote.
 
     Raises
     ------

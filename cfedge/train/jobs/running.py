@@ -15,10 +15,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from cfedge.errors import CfedgeError
-from cfedge.train.jobs.answer import Answer, understood
+from cfedge.train.jobs.answer import Answer, from_record
 from cfedge.train.jobs.job import Job
 from cfedge.train.jobs.place import Place
-from cfedge.train.jobs.worker import work
+from cfedge.train.jobs.worker import do_job
 
 __all__ = ["ATTEMPTS", "Order", "Outcome", "Shared", "run"]
 
@@ -170,7 +170,7 @@ class _Runner:
         sent = {**one.order.own, **{key: self._shared.read[key]() for key in one.sent}}
         hints = dict(self._shared.hints) if self._place.is_here else {}
         try:
-            future = executor.submit(work, job.dumped(), sent, hints, one.sent)
+            future = executor.submit(do_job, job.dumped(), sent, hints, one.sent)
         except Exception as error:  # an engine's own: it takes no work any more
             self._failed(one, CfedgeError(_not_done(f"{type(error).__name__}: {error}")))
             return
@@ -180,7 +180,7 @@ class _Runner:
         """Take what came of a job: its result, its error, or the need to try again."""
         one = self._out.pop(future)
         try:
-            answer = understood(future.result())
+            answer = from_record(future.result())
         except (CancelledError, Exception) as error:  # an engine's own: the worker was lost
             reason = str(error).partition(". ")[0][:200]
             self._lost(one, f"{type(error).__name__}: {reason}".rstrip(": "))

@@ -1,4 +1,4 @@
-"""What runs where the work is done: `work`. It fetches contents by digest, checks versions, keeps to
+"""What runs where the work is done: `do_job`. It fetches contents by digest, checks versions, keeps to
 the cores that it may use, and answers in plain types.
 
 One job runs at a time in a process: torch's threads and its deterministic mode belong to all of it.
@@ -15,13 +15,13 @@ from typing import Any
 
 from cfedge.errors import CfedgeError, MissingExtraError
 from cfedge.inputs import DEFAULT_KIND
-from cfedge.train.jobs.answer import Answer, told
+from cfedge.train.jobs.answer import Answer, as_record
 from cfedge.train.jobs.contents import Contents
 from cfedge.train.jobs.freed_memory import freed_memory_kept
 from cfedge.train.jobs.job import Job, digest_of_bytes
 from cfedge.train.jobs.versions import differences, machine_class, versions_here, worker_name
 
-__all__ = ["KINDS", "Perform", "work"]
+__all__ = ["KINDS", "Perform", "do_job"]
 
 #: The module of each kind of job, which has a function ``perform``.
 KINDS: Mapping[str, str] = {
@@ -33,7 +33,7 @@ Perform = Callable[[Job, Mapping[str, bytes]], tuple[dict[str, bytes], str]]
 _ONE_AT_A_TIME = threading.Lock()
 
 
-def work(
+def do_job(
     job: bytes, sent: Mapping[str, bytes], hints: Mapping[str, str], keep: tuple[str, ...] = ()
 ) -> dict[str, Any]:
     """Do a job.
@@ -52,7 +52,7 @@ def work(
     Returns
     -------
     dict
-        As of `cfedge.train.jobs.answer.told`. Nothing is raised but what ends the process.
+        As of `cfedge.train.jobs.answer.as_record`. Nothing is raised but what ends the process.
     """
     with _ONE_AT_A_TIME, freed_memory_kept():
         start = time.perf_counter()
@@ -64,7 +64,7 @@ def work(
             answer = _said(error=error)
         except Exception as error:  # the job's name is the coordinator's to say
             answer = _said(error=CfedgeError(f"could not be done: {type(error).__name__}: {error}"))
-        return {**told(answer), "seconds": time.perf_counter() - start}
+        return {**as_record(answer), "seconds": time.perf_counter() - start}
 
 
 def _said(**what: Any) -> Answer:

@@ -58,5 +58,5 @@ def test_pages_are_asked_for_once_in_a_job_and_given_back_after_it(
         yield
 
     monkeypatch.setattr(worker, "freed_memory_kept", noted)
-    worker.work(b"no job", {}, {})
+    worker.do_job(b"no job", {}, {})
     assert entered == ["a job"]
