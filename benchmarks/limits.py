@@ -55,7 +55,7 @@ def learned(name: str, features: Features, classes: Labels, rows: list[Labels], 
     evidence = HeldOut(("",) * len(none), classes[rows[1]], held, none.astype(np.int64), none, none)
     head = closed_form_head(statistics, statistics.tail, evidence, held.tail)
     settings = Settings(method="closed-form")
-    adapter, evidence = finished(head, evidence, held.tail, settings.exit_share)
+    adapter, evidence = finished(head, statistics, evidence, held.tail, settings.exit_share)
     names = tuple(f"c{place}" for place in range(classes.max() + 1))
     made = TaskRecord(name, names, len(rows[0]), "0" * 64, settings, {})
     return LearnedTask.made(made, adapter, statistics, evidence)

@@ -345,6 +345,13 @@ class Reader:
         chosen = int(scores.argmax())
         task, adapter = self.tasks[chosen], self.adapters[chosen]
         logits = (features[0] @ adapter["trunk.weight"] + adapter["trunk.bias"]).astype(np.float64)
+        if "shape.weight" in adapter:
+            look = features[0][: self.backbone["views"][0]].astype(np.float64)
+            logits += (
+                ((look @ adapter["shape.weight"] + adapter["shape.bias"]) ** 2)
+                .reshape(len(logits), -1)
+                .sum(axis=1)
+            )
         sure = logits.max() - np.sort(logits)[-2] >= adapter["exit.margin"][0]
         if not sure:
             slots = {name: array for name, array in adapter.items() if name[:2] in ("a.", "b.")}

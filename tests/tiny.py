@@ -48,7 +48,7 @@ def only(bundle: Bundle, *names: str) -> Bundle:
 
 def arrays_of(adapter: Adapter) -> dict[str, np.ndarray]:
     """What `Adapter.from_arrays` took."""
-    return {
+    arrays = {
         **adapter.slots,
         "head.weight": adapter.weight,
         "head.bias": adapter.bias,
@@ -56,6 +56,9 @@ def arrays_of(adapter: Adapter) -> dict[str, np.ndarray]:
         "trunk.bias": adapter.trunk_bias,
         "exit.margin": np.array([adapter.exit_margin], np.float32),
     }
+    if adapter.shape_weight.size:
+        arrays |= {"shape.weight": adapter.shape_weight, "shape.bias": adapter.shape_bias}
+    return arrays
 
 
 def with_adapters(

@@ -1,15 +1,19 @@
 """One task's adapter and head, read from its ``adapter.onnx``.
 
 The file is a graph without inputs: int8 initialisers, DequantizeLinear, and outputs ``a.<site>``,
-``b.<site>``, ``head.weight``, ``head.bias``, ``trunk.weight``, ``trunk.bias``, ``exit.margin``. It
-is run once and dropped.
+``b.<site>``, ``head.weight``, ``head.bias``, ``trunk.weight``, ``trunk.bias``, ``exit.margin``,
+and where the task has classes to tell apart ``shape.weight``, ``shape.bias``. It is run once and
+dropped.
 
-The head has a part that reads the trunk's features and one that reads the adapted tail's. Where the
-trunk's part is sure, its two best classes more than ``exit.margin`` apart, the label is its own:
-the tail need not be run (docs/decisions/0026-early-exit.md). All of that is the task's own and
-fixed when it is learned, so whatever other tasks come, its answers stay.
+The head has a part that reads the trunk's features and one that reads the adapted tail's. The
+trunk's part is linear, plus squares of a few directions of each class, its own shape
+(docs/decisions/0060-class-shapes.md). Where it is sure, its two best classes more than
+``exit.margin`` apart, the label is its own: the tail need not be run
+(docs/decisions/0026-early-exit.md). All of that is the task's own and fixed when it is learned, so
+whatever other tasks come, its answers stay.
 
-Letters: D width, V views, R rank, C classes.
+Letters: F width of the trunk's features, W of what the lookup reads of them, D of the tail's, R
+rank, C classes, Q directions of a class's shape.
 """
 
 from __future__ import annotations
@@ -32,6 +36,8 @@ Floats = NDArray[np.float32]
 
 #: A margin that no scores have: the tail is always run.
 NEVER = np.float32(1e30)
+#: What is squared of features where there is nothing to square.
+_NO_SHAPE = np.zeros((1, 0), np.float32)
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -45,8 +51,11 @@ class Adapter:
     weight, bias
         float32 [D, C] and [C], the head's part that reads the adapted tail.
     trunk_weight, trunk_bias
-        float32 [V D, C] and [C], the head's part that reads the trunk's features, which no adapter
-        changes.
+        float32 [F, C] and [C], of the head's part that reads the trunk's features, which no adapter
+        changes, what is linear.
+    shape_weight, shape_bias
+        float32 [W, C Q] and [C Q], what of it is squared and added up: the first W features in the
+        directions of the first class's shape, then of the next one's.
     exit_margin
         From which margin of the trunk's part on the label is its own; `NEVER`: from none.
     """
@@ -56,6 +65,8 @@ class Adapter:
     bias: Floats
     trunk_weight: Floats
     trunk_bias: Floats
+    shape_weight: Floats
+    shape_bias: Floats
     exit_margin: float
 
     @cached_property
@@ -71,7 +82,9 @@ class Adapter:
 
     @classmethod
     def from_arrays(cls, arrays: Mapping[str, Floats]) -> Adapter:
-        """Take slots, head and exit from one table of arrays by name."""
+        """Take slots, head and exit from one table of arrays by name; without a shape there is
+        nothing to square.
+        """
         slots = {name: array for name, array in arrays.items() if name[:2] in ("a.", "b.")}
         return cls(
             slots,
@@ -79,6 +92,8 @@ class Adapter:
             bias=arrays["head.bias"],
             trunk_weight=arrays["trunk.weight"],
             trunk_bias=arrays["trunk.bias"],
+            shape_weight=arrays.get("shape.weight", _NO_SHAPE),
+            shape_bias=arrays.get("shape.bias", _NO_SHAPE[0]),
             exit_margin=float(arrays["exit.margin"][0]),
         )
 
@@ -91,11 +106,17 @@ class Adapter:
         return scores
 
     def trunk(self, features: Floats) -> Floats:
-        """Return the scores of the trunk's part, float32 [..., C], for the trunk's features [..., V
-        D].
+        """Return the scores of the trunk's part, float32 [..., C], for the trunk's features [...,
+        F].
         """
         scores: Floats = features.dot(self.trunk_weight)
         scores += self.trunk_bias
+        width, count = self.shape_weight.shape
+        if count:
+            apart = features[..., :width].dot(self.shape_weight)
+            apart += self.shape_bias
+            apart *= apart
+            scores += np.add.reduce(apart.reshape(*scores.shape, -1), axis=-1)
         return scores
 
     def scores(self, adapted: Floats, trunk: Floats) -> Floats:
@@ -118,6 +139,8 @@ def load_adapter(model: bytes, task: Task, backbone: Backbone) -> Adapter:
     outputs, metadata = constants(model, what)
     _check_origin(metadata, what, task, backbone)
     shapes = _shapes(task, backbone)
+    if "shape.weight" in outputs:
+        shapes |= _squared(outputs["shape.weight"], task, backbone)
     if set(outputs) != set(shapes):
         odd = sorted(set(outputs) ^ set(shapes))
         raise IncompatibleError(
@@ -160,6 +183,14 @@ def _shapes(task: Task, backbone: Backbone) -> dict[str, tuple[int, ...]]:
         shapes[f"a.{slot.name}"] = (1, slot.rows, task.rank)
         shapes[f"b.{slot.name}"] = (1, task.rank, slot.columns)
     return shapes
+
+
+def _squared(found: object, task: Task, backbone: Backbone) -> dict[str, tuple[int, ...]]:
+    """The outputs that are squared, of as many directions a class as `found` has, at least one."""
+    classes = len(task.classes)
+    count = found.shape[-1] if isinstance(found, np.ndarray) and found.ndim else 0
+    columns = max(1, count // classes) * classes
+    return {"shape.weight": (backbone.lookup_width, columns), "shape.bias": (columns,)}
 
 
 def _checked(array: object, name: str, shape: tuple[int, ...], what: str) -> Floats:

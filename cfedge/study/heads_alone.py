@@ -54,7 +54,7 @@ def heads_alone(order: LearnedOrder) -> Heads:
         head = closed_form_head(frozen, statistics.tail, evidence, behind)
         arrays = {**no_slots(order.adapters[name].slots), **head}
         adapter = Adapter.from_arrays(
-            finished(arrays, evidence, behind, record.settings.exit_share)[0]
+            finished(arrays, statistics, evidence, behind, record.settings.exit_share)[0]
         )
         adapters[name] = adapter
         scores = adapter.scores(adapter.adapted(order.test.tail), adapter.trunk(order.test.trunk))

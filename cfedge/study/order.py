@@ -131,4 +131,5 @@ class LearnedOrder:
 def int8_bytes(adapter: Mapping[str, Floats]) -> tuple[int, int]:
     """Bytes of adapter and head as they ship, but for scales and the frame of the file."""
     slots = sum(array.size for name, array in adapter.items() if name.startswith(("a.", "b.")))
-    return slots, sum(array.size for array in adapter.values()) - slots
+    every = sum(array.size for name, array in adapter.items() if not name.startswith("base."))
+    return slots, every - slots

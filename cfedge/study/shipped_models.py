@@ -94,6 +94,7 @@ def _arrays(heads: Heads, name: str) -> dict[str, NDArray[np.float32]]:
     return {
         **one.slots, "head.weight": one.weight, "head.bias": one.bias,
         "trunk.weight": one.trunk_weight, "trunk.bias": one.trunk_bias,
+        "shape.weight": one.shape_weight, "shape.bias": one.shape_bias,
         "exit.margin": np.array([one.exit_margin], np.float32),
     }  # fmt: skip
 

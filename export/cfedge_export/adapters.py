@@ -4,9 +4,9 @@ DequantizeLinear nodes.
 A is scaled per column, B per row (one scale for each rank-1 unit's two halves), the head's weight
 per class; biases and exit stay float32. The graph has no inputs; its outputs are named
 ``a.<site>``, ``b.<site>``, ``head.weight``, ``head.bias``, ``trunk.weight``, ``trunk.bias``,
-``exit.margin``.
+``exit.margin``, and where classes have shapes ``shape.weight``, ``shape.bias``.
 
-Letters: R rank, D width, V views, C classes.
+Letters: R rank, D, F, W widths, C classes, Q directions of a class's shape.
 """
 
 from __future__ import annotations
@@ -34,7 +34,8 @@ def adapter_onnx(arrays: Mapping[str, NDArray[np.float32]], *, base: str, task: 
     ----------
     arrays
         ``a.<site>`` float32 [1, rows, R], ``b.<site>`` [1, R, columns], ``head.weight`` [D, C],
-        ``trunk.weight`` [V D, C], their biases [C], ``exit.margin`` [1].
+        ``trunk.weight`` [F, C], ``shape.weight`` [W, C Q], their biases, ``exit.margin`` [1]. What
+        the trunk's part is made of, ``base.``, stays in the workspace.
     base
         Digest of the backbone that it belongs to.
     task
@@ -50,7 +51,7 @@ def adapter_onnx(arrays: Mapping[str, NDArray[np.float32]], *, base: str, task: 
     constants: list[TensorProto] = []
     known: dict[tuple[str, tuple[int, ...], bytes], str] = {}
     outputs: list[ValueInfoProto] = []
-    for name in sorted(arrays):
+    for name in sorted(name for name in arrays if not name.startswith("base.")):
         array = arrays[name]
         outputs.append(helper.make_tensor_value_info(name, TensorProto.FLOAT, list(array.shape)))
         if name.endswith(".bias") or name.startswith("exit."):

@@ -81,13 +81,15 @@ def merge(trunk: ModelProto, tail: ModelProto, adapter: Adapter, frozen_views: i
         "two": np.array([2], np.int64),
         "apart": np.array([[1], [-1]], np.float32),
     }
+    squares = _squares(adapter, arrays) if adapter.shape_weight.size else []
     head = [
         helper.make_node(op, inputs, outputs.split(), name=outputs.split()[0])
         for op, inputs, outputs in (
             ("MatMul", [f"tail.{FEATURES}", "head.weight"], "adapted.products"),
             ("Add", ["adapted.products", "head.bias"], "adapted"),
             ("MatMul", [f"trunk.{FEATURES}", "trunk.weight"], "frozen.products"),
-            ("Add", ["frozen.products", "trunk.bias"], "frozen"),
+            ("Add", ["frozen.products", "trunk.bias"], "linear" if squares else "frozen"),
+            *squares,
             ("Add", ["frozen", "adapted"], "both"),
             ("TopK", ["frozen", "two"], "best places"),
             ("MatMul", ["best", "apart"], "margin"),
@@ -116,6 +118,36 @@ def merge(trunk: ModelProto, tail: ModelProto, adapter: Adapter, frozen_views: i
     )
     onnx.checker.check_model(model)
     return model
+
+
+def _squares(
+    adapter: Adapter, arrays: dict[str, NDArray[np.generic]]
+) -> list[tuple[str, list[str], str]]:
+    """Operators, their inputs and outputs: ``linear`` -> ``frozen``, with the squares of the
+    classes' shapes; their constants are put among the `arrays`.
+    """
+    width, count = adapter.shape_weight.shape
+    classes = len(adapter.bias)
+    arrays |= {
+        "shape.weight": adapter.shape_weight,
+        "shape.bias": adapter.shape_bias,
+        "shape.begin": np.array([0], np.int64),
+        "shape.end": np.array([width], np.int64),
+        "shape.axis": np.array([1], np.int64),
+        "shape.apart": np.array([-1, classes, count // classes], np.int64),
+        "shape.last": np.array([2], np.int64),
+    }
+    view = [f"trunk.{FEATURES}", "shape.begin", "shape.end", "shape.axis"]
+    return [
+        ("Slice", view, "shape.view"),
+        ("MatMul", ["shape.view", "shape.weight"], "shape.products"),
+        ("Add", ["shape.products", "shape.bias"], "shape.offset"),
+        ("Mul", ["shape.offset", "shape.offset"], "shape.squares"),
+        ("Reshape", ["shape.squares", "shape.apart"], "shape.classes"),
+        ("ReduceSum", ["shape.classes", "shape.last"], "shape.sums"),
+        ("Squeeze", ["shape.sums", "shape.last"], "shape.scores"),
+        ("Add", ["linear", "shape.scores"], "frozen"),
+    ]
 
 
 def _of_views(width: int, count: int) -> ModelProto:

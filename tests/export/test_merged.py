@@ -16,6 +16,7 @@ from tokenizers import Tokenizer
 from cfedge import Engine
 from cfedge.bundle.files import read
 from cfedge.errors import ParityError, StorageError, TaskError
+from cfedge.runtime.adapter import Adapter
 from cfedge.train.workspace.folder import WorkspaceFolder
 from cfedge_export import merged
 from cfedge_export.architectures.text.bert import BERT
@@ -63,7 +64,7 @@ def test_where_the_trunks_part_is_sure_a_file_scores_by_it_alone_as_the_engine_d
 ) -> None:
     workspace = WorkspaceFolder(tiny_workspace)
     task = workspace.task("colors")
-    trunk = task.held_out.features.trunk @ task.adapter["trunk.weight"] + task.adapter["trunk.bias"]
+    trunk = Adapter.from_arrays(task.adapter).trunk(task.held_out.features.trunk)
     ordered = np.sort(trunk, axis=1)
     middle = np.sort(ordered[:, -1] - ordered[:, -2])[len(trunk) // 2 - 1 :][
         :2

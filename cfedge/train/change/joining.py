@@ -124,7 +124,9 @@ def _joined(
     slots = {part: array for part, array in one.adapter.items() if part[:2] in ("a.", "b.")}
     arrays = {**no_slots(slots), **head}
     settings = dataclasses.replace(one.record.settings, method="closed-form", reuse=False)
-    adapter, held_out = finished(arrays, evidence, evidence.features.tail, settings.exit_share)
+    adapter, held_out = finished(
+        arrays, statistics, evidence, evidence.features.tail, settings.exit_share
+    )
     record = dataclasses.replace(
         one.record,
         name=name,

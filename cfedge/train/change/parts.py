@@ -20,7 +20,6 @@ from cfedge.lookup import Features
 from cfedge.runtime.adapter import Adapter
 from cfedge.runtime.encoder import Encoder
 from cfedge.train.learn.finished_head import finished
-from cfedge.train.measures.early_exit import no_exit
 from cfedge.train.workspace.folder import WorkspaceFolder
 from cfedge.train.workspace.learned_task import HeldOut, LearnedTask
 
@@ -91,9 +90,9 @@ def part_of(task: LearnedTask, places: Sequence[int], name: str, encoder: Encode
             " found none, so that nothing could be certified; learn it anew"
         )
     arrays = dict(task.adapter)
-    for part in ("head.weight", "head.bias", "trunk.weight", "trunk.bias"):
+    for part in ("head.weight", "head.bias", "base.weight", "base.bias"):
         arrays[part] = np.take(arrays[part], places, axis=-1)
-    before, whole = task.held_out, Adapter.from_arrays({**arrays, **no_exit()})
+    before, whole = task.held_out, Adapter.from_arrays(arrays)
     inputs = tuple(before.inputs[row] for row in kept)
     behind = np.stack(encoder.adapted(encoder(inputs), whole))
     evidence = HeldOut(
@@ -104,8 +103,8 @@ def part_of(task: LearnedTask, places: Sequence[int], name: str, encoder: Encode
         before.confidences[kept],
         before.likelihoods[kept],
     )
-    arrays, held_out = finished(arrays, evidence, behind, task.record.settings.exit_share)
-    statistics = task.statistics.taken(places)
+    statistics, exit_share = task.statistics.taken(places), task.record.settings.exit_share
+    arrays, held_out = finished(arrays, statistics, evidence, behind, exit_share)
     record = dataclasses.replace(
         task.record,
         name=name,

@@ -21,15 +21,13 @@ from numpy.typing import NDArray
 
 from cfedge.errors import DataError, TaskError, UsageError
 from cfedge.progress import Progress, Quiet
-from cfedge.runtime.adapter import Adapter
 from cfedge.train.examples.draw import drawn
 from cfedge.train.examples.examples import Examples, check_labels, split_held_out
 from cfedge.train.examples.labels import check_classes
 from cfedge.train.features.statistics import TaskStatistics
-from cfedge.train.learn.finished_head import finished
+from cfedge.train.learn.finished_head import finished, judged_scores
 from cfedge.train.learn.head import closed_form_head, no_slots
 from cfedge.train.learn.new_examples import NewExamples
-from cfedge.train.measures.early_exit import no_exit
 from cfedge.train.workspace.folder import WorkspaceFolder
 from cfedge.train.workspace.learned_task import HeldOut, LearnedTask
 
@@ -185,7 +183,9 @@ def _learned(old: LearnedTask, new: NewExamples, classes: Sequence[str]) -> Lear
     )
     made = _best(old, statistics, new)
     settings = old.record.settings
-    adapter, held_out = finished(made.arrays, new.evidence, made.behind, settings.exit_share)
+    adapter, held_out = finished(
+        made.arrays, statistics, new.evidence, made.behind, settings.exit_share
+    )
     if made.frozen:
         statistics = dataclasses.replace(statistics, adapted=statistics.tail)
         settings = dataclasses.replace(settings, method="closed-form", reuse=False)
@@ -216,11 +216,10 @@ class _Version(NamedTuple):
     behind: Floats
     frozen: bool
 
-    def right(self, evidence: HeldOut) -> int:
+    def right(self, statistics: TaskStatistics, evidence: HeldOut) -> int:
         """How many of the held-out examples it answers rightly."""
-        head = Adapter.from_arrays({**self.arrays, **no_exit()})
-        scores = head.trunk(evidence.features.trunk) + head.adapted(self.behind)
-        return int((scores.argmax(axis=1) == evidence.classes).sum())
+        trunk, adapted = judged_scores(self.arrays, statistics, evidence, self.behind)
+        return int(((trunk + adapted).argmax(axis=1) == evidence.classes).sum())
 
 
 def _best(old: LearnedTask, statistics: TaskStatistics, new: NewExamples) -> _Version:
@@ -234,7 +233,7 @@ def _best(old: LearnedTask, statistics: TaskStatistics, new: NewExamples) -> _Ve
         tail = new.evidence.features.tail
         head = closed_form_head(statistics, statistics.tail, new.evidence, tail)
         versions.append(_Version({**no_slots(slots), **head}, tail, frozen=True))
-    return max(versions, key=lambda candidate: candidate.right(new.evidence))
+    return max(versions, key=lambda candidate: candidate.right(statistics, new.evidence))
 
 
 def _check_no_worse(name: str, new: Updated, max_drop: float) -> None:

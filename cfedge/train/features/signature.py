@@ -15,7 +15,7 @@ from cfedge.lookup.finite import finite_rows
 from cfedge.lookup.packing import from_first, on_grid
 from cfedge.train.settings import CLASS_RANK
 
-__all__ = ["MANY", "compressed", "exact_statistics", "learn_signature", "signature"]
+__all__ = ["MANY", "compressed", "exact_statistics", "leading", "learn_signature", "signature"]
 
 Doubles = NDArray[np.float64]
 
@@ -155,20 +155,30 @@ def signature(
 
 def compressed(exact: ClusterStatistics, rank: int = CLASS_RANK) -> ClusterStatistics:
     """Return what travels of exact statistics; see `signature`."""
-    order = np.argsort(exact.factor_classes, kind="stable")
-    rows = np.bincount(exact.factor_classes, minlength=len(exact.counts))
-    parts = np.split(exact.factor[order].astype(np.float64), np.cumsum(rows)[:-1])
-    leading = [_leading(residuals, rank) for residuals in parts]
-    factor = on_grid(np.concatenate(leading))
+    rows, owners = leading(exact, rank)
+    factor = on_grid(rows)
     rest = (exact.factor**2).sum(axis=0) - (factor.astype(np.float64) ** 2).sum(axis=0)
     return ClusterStatistics(
         counts=exact.counts,
         means=from_first(exact.means),
         factor=factor,
-        factor_classes=np.repeat(np.arange(len(leading)), [len(rows) for rows in leading]),
+        factor_classes=owners,
         diagonal=np.maximum(rest, 0.0).astype(np.float32),
         quartic=exact.quartic,
     )
+
+
+def leading(exact: ClusterStatistics, rank: int) -> tuple[Doubles, NDArray[np.int64]]:
+    """Return the leading directions of each class's own scatter, float64 [K, D], at most `rank` of
+    each, as long as the roots of their eigenvalues, the longest first; and the class of each, int64
+    [K], ascending.
+    """
+    order = np.argsort(exact.factor_classes, kind="stable")
+    rows = np.bincount(exact.factor_classes, minlength=len(exact.counts))
+    parts = np.split(exact.factor[order].astype(np.float64), np.cumsum(rows)[:-1])
+    found = [_leading(residuals, rank) for residuals in parts]
+    owners = np.repeat(np.arange(len(found)), [len(some) for some in found])
+    return np.concatenate(found), owners
 
 
 def _leading(residuals: Doubles, rank: int) -> Doubles:

@@ -7,11 +7,13 @@ the same share for another training device).
 
 from __future__ import annotations
 
+import dataclasses
+
 import numpy as np
 
 from cfedge.errors import ParityError
 from cfedge.runtime.adapter import Adapter
-from cfedge.train.measures.early_exit import no_exit
+from cfedge.train.learn.finished_head import judged_scores
 from cfedge.train.workspace.folder import WorkspaceFolder
 from cfedge.train.workspace.learned_task import LearnedTask
 
@@ -36,9 +38,11 @@ def check_parity(task: LearnedTask, workspace: WorkspaceFolder, worker: str) -> 
     """
     held_out, encoder = task.held_out, workspace.encoder()
     encoded = encoder(held_out.inputs)
-    adapter = Adapter.from_arrays({**task.adapter, **no_exit()})
-    behind = np.stack([adapter.adapted(row) for row in encoder.adapted(encoded, adapter)])
-    answers = adapter.scores(behind, adapter.trunk(np.stack(encoded.features))).argmax(axis=1)
+    behind = np.stack(encoder.adapted(encoded, Adapter.from_arrays(task.adapter)))
+    features = held_out.features._replace(trunk=np.stack(encoded.features))
+    seen = dataclasses.replace(held_out, features=features)
+    trunk, adapted = judged_scores(task.adapter, task.statistics, seen, behind)
+    answers = (trunk + adapted).argmax(axis=1)
     same = float((answers == held_out.answers).mean()) if len(answers) else 1.0
     if same < LEAST_SAME:
         raise ParityError(

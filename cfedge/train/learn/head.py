@@ -22,10 +22,14 @@ from numpy.typing import NDArray
 from cfedge.bundle.manifest import Backbone
 from cfedge.lookup import ClusterStatistics, Lookup
 from cfedge.progress import Progress
+from cfedge.runtime.adapter import Adapter
 from cfedge.train.examples.examples import Examples
 from cfedge.train.features.signature import exact_statistics
 from cfedge.train.features.statistics import TaskStatistics
 from cfedge.train.learn.prepared_task import PreparedTask, prepare_task
+from cfedge.train.learn.trunk_part import trunk_part, with_shapes
+from cfedge.train.measures.early_exit import no_exit
+from cfedge.train.measures.temperature import scaled
 from cfedge.train.measures.trial import Trial
 from cfedge.train.settings import Settings
 from cfedge.train.workspace.backbone_source import BackboneSource
@@ -39,7 +43,6 @@ __all__ = [
     "few_examples",
     "no_slots",
     "train_head",
-    "trunk_share",
     "with_closed_form",
 ]
 
@@ -49,20 +52,6 @@ Floats = NDArray[np.float32]
 #: (docs/decisions/0009-few-shot.md).
 FEW = 3
 _TEMPERATURES = 2.0 ** np.arange(-12, 2)
-#: What of the closed form's scores behind the trunk, in nats by its own model, is added to an
-#: adapter's, and to the closed form's behind the tail: at least, for each example of a class, and
-#: at most. The fewer they are the surer it is of itself, and the less it knows
-#: (docs/decisions/0009-few-shot.md).
-_WITH_ADAPTER = 0.0, 1 / 1000, 0.05
-_WITH_TAIL = 0.2, 1 / 50, 2.0
-
-
-def trunk_share(examples: int, classes: int, *, adapter: bool) -> np.float32:
-    """Return what of the closed form's scores behind the trunk goes into a head of a task with so
-    many examples and classes.
-    """
-    least, each, most = _WITH_ADAPTER if adapter else _WITH_TAIL
-    return np.float32(min(most, max(least, each * examples / classes)))
 
 
 def few_examples(examples: Examples, held_out: float | None) -> bool:
@@ -158,22 +147,17 @@ def _parts(
 ) -> dict[str, Floats]:
     if len(tail.counts) == 1:
         return {
-            "trunk.weight": np.zeros((trunk.means.shape[1], 1), np.float32),
-            "trunk.bias": np.zeros(1, np.float32),
+            "base.weight": np.zeros((trunk.means.shape[1], 1), np.float32),
+            "base.bias": np.zeros(1, np.float32),
+            "base.share": np.zeros(1, np.float32),
             "head.weight": np.zeros((tail.means.shape[1], 1), np.float32),
             "head.bias": np.zeros(1, np.float32),
         }
-    share = trunk_share(int(trunk.counts.sum()), len(trunk.counts), adapter=False)
-    weight, bias = Lookup({"": trunk}, min_spread=0.0).linear()
-    own_weight, own_bias = Lookup({"": tail}, min_spread=0.0).linear()
-    scores = share * (held_out.features.trunk @ weight + bias) + behind @ own_weight + own_bias
-    factor = _temperature(scores, held_out.classes)
-    return {
-        "trunk.weight": weight * share * factor,
-        "trunk.bias": bias * share * factor,
-        "head.weight": own_weight * factor,
-        "head.bias": own_bias * factor,
-    }
+    weight, bias = Lookup({"": tail}, min_spread=0.0).linear()
+    arrays = {**trunk_part(trunk, adapter=False), "head.weight": weight, "head.bias": bias}
+    head = Adapter.from_arrays({**with_shapes(arrays, None), **no_exit()})
+    scores = head.trunk(held_out.features.trunk) + head.adapted(behind)
+    return scaled(arrays, _temperature(scores, held_out.classes))
 
 
 def no_slots(slots: Mapping[str, Floats]) -> dict[str, Floats]:

@@ -20,15 +20,11 @@ from numpy.typing import NDArray
 from cfedge.errors import MissingExtraError
 from cfedge.progress import Progress
 from cfedge.train.examples.examples import Examples
+from cfedge.train.features.signature import exact_statistics
 from cfedge.train.learn.composition import SitePool, pool
-from cfedge.train.learn.head import (
-    closed_form,
-    closed_form_arrays,
-    train_head,
-    trunk_share,
-    with_closed_form,
-)
+from cfedge.train.learn.head import closed_form_arrays, train_head, with_closed_form
 from cfedge.train.learn.prepared_task import PreparedTask, prepare_task
+from cfedge.train.learn.trunk_part import trunk_part
 from cfedge.train.measures.trial import Trial, is_tried, set_aside
 from cfedge.train.settings import Settings
 from cfedge.train.workspace.backbone_source import BackboneSource
@@ -149,7 +145,6 @@ def _train(
     arrays, folded = head.arrays(), pairs.folded()
     for site, one in folded.items():
         arrays |= {f"a.{site}": one.a, f"b.{site}": one.b}
-    weight, bias = closed_form(prepared.features.trunk, prepared.targets)
-    share = trunk_share(len(prepared.targets), len(prepared.classes), adapter=True)
-    arrays |= {"trunk.weight": share * weight, "trunk.bias": share * bias}
+    trunk = exact_statistics(prepared.features.trunk, prepared.targets, together=True)
+    arrays |= trunk_part(trunk, adapter=True)
     return arrays, pairs.transfer(), min(one.kept for one in folded.values())

@@ -19,6 +19,7 @@ from importlib.metadata import version
 import numpy as np
 from numpy.typing import NDArray
 
+from cfedge.bundle.manifest import Backbone
 from cfedge.inputs.modality import Input
 from cfedge.lookup import Features, Slices
 from cfedge.progress import Progress, Quiet
@@ -38,7 +39,8 @@ from cfedge.train.examples.reading import Reading, reading
 from cfedge.train.features.curve import curve
 from cfedge.train.features.feature_cache import cached_features, empty_cache, encoded
 from cfedge.train.features.statistics import TaskStatistics
-from cfedge.train.learn.finished_head import finished
+from cfedge.train.learn.finished_head import finished, judged_scores
+from cfedge.train.learn.trunk_part import with_shapes
 from cfedge.train.measures.early_exit import no_exit
 from cfedge.train.measures.trial import Trial
 from cfedge.train.settings import Settings
@@ -77,6 +79,8 @@ class PreparedTask:
         Held-out inputs that are, by their keys, also learned from.
     reading
         What of all inputs the encoder cannot read.
+    backbone
+        That it is learned on.
     """
 
     name: str
@@ -92,6 +96,7 @@ class PreparedTask:
     held_out_hidden: list[Floats]
     repeated: int
     reading: Reading
+    backbone: Backbone
 
     def part(self, rows: Sequence[int], aside: Sequence[int]) -> PreparedTask:
         """Return the same task learned from the examples `rows` alone, with those `aside` as its
@@ -122,10 +127,10 @@ class PreparedTask:
         """Return which of the held-out examples slots and head answer right, without early
         exits.
         """
-        whole = Adapter.from_arrays({**adapter, **no_exit()})
-        adapted = self._adapted(self.held_out_hidden, whole, self.evidence.features)
-        scores = whole.scores(whole.adapted(adapted), whole.trunk(self.evidence.features.trunk))
-        right: NDArray[np.bool_] = scores.argmax(axis=1) == self.evidence.classes
+        behind = self._adapted(self.held_out_hidden, adapter, self.evidence.features)
+        statistics = self._statistics(self.features.tail)
+        scores = sum(judged_scores(adapter, statistics, self.evidence, behind))
+        right: NDArray[np.bool_] = np.asarray(scores).argmax(axis=1) == self.evidence.classes
         return right
 
     def learned(
@@ -162,23 +167,25 @@ class PreparedTask:
                 np.random.default_rng(settings.seed),
             ),
         )
-        whole = Adapter.from_arrays({**adapter, **no_exit()})
-        behind = self._adapted(self.held_out_hidden, whole, self.evidence.features)
-        made, held_out = finished(adapter, self.evidence, behind, settings.exit_share)
-        statistics = TaskStatistics.of(
-            self.features,
-            self._adapted(self.hidden, whole, self.features),
-            self.targets,
-            workspace.backbone.lookup_width,
-            self.alike,
-            Slices.of(workspace.backbone.views, workspace.backbone.frozen_views),
-        )
+        behind = self._adapted(self.held_out_hidden, adapter, self.evidence.features)
+        statistics = self._statistics(self._adapted(self.hidden, adapter, self.features))
+        exit_share = settings.exit_share
+        made, held_out = finished(adapter, statistics, self.evidence, behind, exit_share)
         return LearnedTask.made(record, made, statistics, held_out)
 
-    def _adapted(self, hidden: Sequence[Floats], whole: Adapter, frozen: Features) -> Floats:
+    def _statistics(self, adapted: Floats) -> TaskStatistics:
+        """Summarise the examples, with their features behind the adapted tail."""
+        slices = Slices.of(self.backbone.views, self.backbone.frozen_views)
+        width = self.backbone.lookup_width
+        return TaskStatistics.of(self.features, adapted, self.targets, width, self.alike, slices)
+
+    def _adapted(
+        self, hidden: Sequence[Floats], adapter: Mapping[str, Floats], frozen: Features
+    ) -> Floats:
         """Return features behind the tail with an adapter; where that changes nothing they are those
         behind the frozen tail, and no hidden states are needed.
         """
+        whole = Adapter.from_arrays({**with_shapes(adapter, None), **no_exit()})
         if whole.changes_nothing:
             return frozen.tail
         rows = [states[None] for states in hidden]
@@ -252,6 +259,7 @@ def prepare_task(
         [held_states[row] for row in kept] if hidden else [],
         len(repeated(examples, held_out)),
         read,
+        workspace.backbone,
     )
 
 

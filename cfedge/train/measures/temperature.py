@@ -9,12 +9,12 @@ Letters: N held-out examples, C classes.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import numpy as np
 from numpy.typing import NDArray
 
-from cfedge.train.measures.early_exit import no_exit
-
-__all__ = ["HeadProbabilities", "calibrated", "factor", "probabilities"]
+__all__ = ["HeadProbabilities", "factor", "probabilities", "scaled"]
 
 Floats = NDArray[np.float32]
 Doubles = NDArray[np.float64]
@@ -24,7 +24,7 @@ _FACTORS = np.geomspace(0.1, 10.0, 93)
 #: Examples' worth of belief in a factor of 1, for each unit of its logarithm squared: few examples
 #: do not move it far.
 _BELIEF = 5.0
-_HEAD = ("head.weight", "head.bias", "trunk.weight", "trunk.bias")
+_HEAD = ("head.weight", "head.bias", "base.weight", "base.bias", "base.share")
 
 #: Of N examples the probability of the class that is answered, and of the right one, float32 [N].
 HeadProbabilities = tuple[Floats, Floats]
@@ -44,15 +44,11 @@ def factor(scores: NDArray[np.floating], classes: NDArray[np.int64]) -> np.float
     return np.float32(_FACTORS[int(np.argmin(losses))])
 
 
-def calibrated(
-    arrays: dict[str, Floats], scores: NDArray[np.floating], classes: NDArray[np.int64]
-) -> dict[str, Floats]:
-    """Return slots and head with the head's scores, which on held-out examples are `scores`, times
-    their `factor`; without an exit, whose margin is in units of the scores.
+def scaled(arrays: Mapping[str, Floats], by: np.float32) -> dict[str, Floats]:
+    """Return arrays whose head's scores are so many times as large; of the trunk's part what it is
+    made of (`cfedge.train.learn.trunk_part`).
     """
-    by = factor(scores, classes)
-    scaled = {name: arrays[name] * by for name in _HEAD}
-    return {**arrays, **scaled, **no_exit()}
+    return {**arrays, **{name: arrays[name] * by for name in _HEAD}}
 
 
 def probabilities(scores: Floats, classes: NDArray[np.int64]) -> HeadProbabilities:

@@ -183,7 +183,7 @@ def test_an_answer_is_checked_before_it_is_believed(tiny_workspace: Path) -> Non
             from cfedge.bundle.arrays import dump_arrays, load_arrays
 
             arrays = load_arrays(task["adapter.safetensors"], "adapter")
-            arrays |= {name: -arrays[name] for name in ("head.weight", "trunk.weight")}
+            arrays |= {name: -arrays[name] for name in ("head.weight", "base.weight")}
             task["adapter.safetensors"] = dump_arrays(arrays)
             answer = {**answer, **other, "files": task}
         return answer

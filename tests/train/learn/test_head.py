@@ -12,18 +12,23 @@ import numpy as np
 import pytest
 from every import cases
 from made import make_texts, write_csv
+from scipy.stats import multivariate_normal
 from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
 from sklearn.preprocessing import normalize
 
 from cfedge.cli import main
 from cfedge.errors import UsageError
 from cfedge.lookup import Features, Lookup
-from cfedge.runtime.adapter import NEVER
+from cfedge.lookup.class_gaussians import ridge
+from cfedge.runtime.adapter import NEVER, Adapter
 from cfedge.runtime.engine import Engine
 from cfedge.train.examples.examples import Examples
 from cfedge.train.features.feature_cache import features_of
 from cfedge.train.features.signature import exact_statistics, learn_signature, signature
-from cfedge.train.learn.head import FEW, _temperature, closed_form, few_examples, trunk_share
+from cfedge.train.learn.class_shapes import SHAPE_RANK
+from cfedge.train.learn.head import FEW, _temperature, closed_form, few_examples
+from cfedge.train.learn.trunk_part import shape_share, trunk_share
+from cfedge.train.measures.folds import FOLDS
 from cfedge.train.settings import Settings
 from cfedge.train.teach import learn
 from cfedge.train.workspace.folder import WorkspaceFolder
@@ -139,25 +144,50 @@ def test_a_closed_form_head_is_that_of_the_frozen_tail_and_a_share_of_the_trunks
         )
         parts.append((inputs - means.mean(axis=0)) @ solved)
     share = float(trunk_share(len(targets), 2, adapter=False))
-    expected = share * parts[0] + parts[1]
+    width = workspace.backbone.lookup_width
+    known = np.array([learned.record.classes.index(label) for label in food(15).labels])
+    every = np.concatenate([train.trunk, seen.trunk])[:, :width]
+    shapes = _densities(every, np.concatenate([targets, known]), seen.trunk[:, :width])
+    own = float(shape_share(len(targets), 2, adapter=False))
+    expected = share * parts[0] + parts[1] + own * (shapes[1] - shapes[0])
     adapter = learned.adapter
-    found = (
-        seen.trunk @ adapter["trunk.weight"]
-        + adapter["trunk.bias"]
-        + seen.tail @ adapter["head.weight"]
-        + adapter["head.bias"]
-    )
+    head = Adapter.from_arrays(adapter)
+    alone = head.trunk(seen.trunk)
+    found = alone + head.adapted(seen.tail)
     gap = found[:, 1] - found[:, 0]
     factor = float(gap @ expected / (expected @ expected))
     np.testing.assert_allclose(gap, factor * expected, atol=2e-2 * np.abs(gap).max())
     assert factor > 0  # the temperature
-    # Where the trunk's two classes are as far apart as the exit asks, its part answers alone.
-    alone = seen.trunk @ adapter["trunk.weight"] + adapter["trunk.bias"]
+    # A held-out example is judged by shapes of all but its part; and where the trunk's two classes
+    # are as far apart as the exit asks, its part answers alone.
+    for part in range(FOLDS):
+        mine = learned.folds.of == part
+        rest = [np.concatenate([one, two[~mine]]) for one, two in ((train.trunk[:, :width], seen.trunk[:, :width]), (targets, known))]  # fmt: skip
+        for place, without in enumerate(_densities(*rest, seen.trunk[:, :width])):
+            alone[mine, place] += factor * own * (without - shapes[place])[mine]
     early = np.abs(alone[:, 1] - alone[:, 0]) >= adapter["exit.margin"][0]
     assert 0 < early.sum() < len(early)
-    answered = np.where(early[:, None], alone, found)
+    answered = np.where(early[:, None], alone, alone + head.adapted(seen.tail))
     soft = np.exp(answered - answered.max(axis=1, keepdims=True))
     np.testing.assert_allclose(learned.held_out.confidences, 1 / soft.sum(axis=1), rtol=1e-3)
+
+
+def _densities(learned: np.ndarray, targets: np.ndarray, seen: np.ndarray) -> list[np.ndarray]:
+    """The log-density of each class by SciPy, with what a mean of few examples is given back."""
+    statistics = exact_statistics(learned, targets)
+    within = statistics.factor.T @ statistics.factor / len(learned)
+    intensity = Lookup({"": statistics}).shrinkage
+    level = np.trace(within) / len(within)
+    shared = within + ridge(intensity) * level * np.eye(len(within))
+    found = []
+    for place, count in enumerate(statistics.counts.tolist()):
+        _, lengths, rows = np.linalg.svd(statistics.factor[targets == place])
+        kept = lengths[:SHAPE_RANK, None] * rows[: min(len(lengths), SHAPE_RANK)]
+        covariance = 0.55 * shared + 0.45 * kept.T @ kept / count
+        density = multivariate_normal(statistics.means[place], covariance).logpdf(seen)
+        doubt = np.trace(np.linalg.inv(shared) @ within)
+        found.append(density + doubt / count / 1.1)
+    return found
 
 
 @cases(

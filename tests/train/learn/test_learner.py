@@ -26,7 +26,9 @@ from cfedge.train.examples.data import load_file
 from cfedge.train.examples.examples import Examples
 from cfedge.train.features.feature_cache import features_of
 from cfedge.train.learn import fitting
-from cfedge.train.learn.head import closed_form, trunk_share
+from cfedge.train.learn.finished_head import judged_scores
+from cfedge.train.learn.head import closed_form
+from cfedge.train.learn.trunk_part import trunk_share
 from cfedge.train.measures.early_exit import EXIT_LEAST
 from cfedge.train.settings import Settings
 from cfedge.train.teach import learn
@@ -189,17 +191,19 @@ def test_the_trunks_part_beside_an_adapter_is_a_share_of_the_closed_form_by_the_
     weight, bias = closed_form(features_of(encoder, train.inputs)[1].trunk, targets)
     share = trunk_share(len(targets), 2, adapter=True)
     adapter = task.adapter
-    factor = float(adapter["trunk.bias"][0] / (share * bias[0]))
+    factor = float(adapter["base.bias"][0] / (share * bias[0]))
     assert factor != pytest.approx(1, abs=1e-3)
-    for part, closed in (("trunk.bias", bias), ("trunk.weight", weight)):
+    assert adapter["base.share"] == pytest.approx(factor * share)
+    for part, closed in (("base.bias", bias), ("base.weight", weight)):
         expected = factor * share * closed
         np.testing.assert_allclose(
             adapter[part], expected, rtol=1e-3, atol=1e-5 * np.abs(expected).max()
         )
-    encoded, features = features_of(encoder, held_out.inputs)
+    encoded, _ = features_of(encoder, held_out.inputs)
     whole = Adapter.from_arrays(adapter)
     behind = np.stack(encoder.adapted(encoded, whole))
-    raw = (whole.trunk(features.trunk) + whole.adapted(behind)).astype(np.float64) / factor
+    judged = judged_scores(adapter, task.statistics, task.held_out, behind)
+    raw = sum(judged).astype(np.float64) / factor
     right = np.array([task.record.classes.index(label) for label in held_out.labels])
 
     def loss(logarithm: float) -> float:

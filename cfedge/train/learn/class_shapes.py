@@ -1,0 +1,139 @@
+"""What the shapes of a task's own classes add to a label's scores behind the trunk: the log-density of
+class Gaussians, in closed form, of all examples.
+
+The covariance that the classes share is the task's own, so that a label with the task given never
+depends on other tasks (`cfedge.lookup.class_gaussians` has the formulas, and
+docs/decisions/0060-class-shapes.md what it brings). Held-out examples are in it, as in the lookup's
+statistics, so each is judged by shapes of all examples but its part's
+(`cfedge.train.measures.folds`).
+
+Letters: N held-out examples, W width, C classes, Q directions of a class's shape.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cfedge.lookup import ClusterStatistics, Features
+from cfedge.lookup.class_gaussians import OF_ALL_VIEWS, OF_ONE_VIEW, ClassShape, Shared, Strength
+from cfedge.lookup.lda import pool, shrunk
+from cfedge.train.features.signature import exact_statistics, leading
+from cfedge.train.features.statistics import TaskStatistics
+from cfedge.train.features.sums import added
+from cfedge.train.measures.folds import dealt
+
+__all__ = ["ClassShapes", "SHAPE_RANK", "parts_scores", "shapes_of"]
+
+Floats = NDArray[np.float32]
+Doubles = NDArray[np.float64]
+
+#: Directions of a class's own shape that a head has: in 8 bits a task of 15 classes takes 46 kB.
+SHAPE_RANK = 8
+#: Where the lookup reads all views of a trunk one direction would take 14 kB of ten classes, so there
+#: the covariance that they share is all.
+_ALL_VIEWS_RANK = 0
+
+
+class ClassShapes(NamedTuple):
+    """The scores of x [W] are x ``linear`` + ``offsets``, and for each class the sum of the squares
+    of x ``directions`` + ``centers`` in its columns.
+
+    Attributes
+    ----------
+    linear, offsets
+        float64 [W, C] and [C].
+    directions, centers
+        float64 [W, C Q] and [C Q].
+    """
+
+    linear: Doubles
+    offsets: Doubles
+    directions: Doubles
+    centers: Doubles
+
+    @classmethod
+    def of(cls, exact: ClusterStatistics, rank: int, strength: Strength) -> ClassShapes:
+        """Make them of one task's exact statistics [W], with so many directions of each class.
+
+        A class whose examples vary in fewer directions has zeros in the others. What all classes
+        have in common is left out of ``linear``, which has to be stored in few bits.
+        """
+        pooled = pool([exact])
+        _, intensity = shrunk(pooled, None)
+        shared = Shared.of(pooled.scatter / pooled.examples, intensity, strength)
+        factor, owners = leading(exact, rank)
+        few = dataclasses.replace(exact, factor=factor, factor_classes=owners)
+        count, width = exact.means.shape
+        directions, centers = np.zeros((count, rank, width)), np.zeros((count, rank))
+        shapes = [ClassShape.of(few, place, shared) for place in range(count)]
+        for place, one in enumerate(shapes):
+            rows = len(one.directions)
+            directions[place, :rows], centers[place, :rows] = one.directions, one.centers
+        half = math.sqrt(0.5)
+        linear = np.stack([one.linear for one in shapes], axis=1)
+        return cls(
+            linear - linear.mean(axis=1, keepdims=True),
+            np.array([one.offset for one in shapes]),
+            half * directions.reshape(count * rank, width).T,
+            -half * centers.reshape(-1),
+        )
+
+    def times(self, weight: float) -> ClassShapes:
+        """Return those whose scores are so many times as large; `weight` > 0."""
+        root = math.sqrt(weight)
+        return ClassShapes(
+            self.linear * weight, self.offsets * weight, self.directions * root, self.centers * root
+        )
+
+    def scores(self, features: Floats) -> Doubles:
+        """Return the scores of features [N, W], float64 [N, C]."""
+        seen = features.astype(np.float64)
+        squares = (seen @ self.directions + self.centers) ** 2
+        scores: Doubles = seen @ self.linear + self.offsets
+        scores += squares.reshape(*scores.shape, -1).sum(axis=2)
+        return scores
+
+
+def shapes_of(
+    statistics: TaskStatistics, held_out: Floats, classes: NDArray[np.int64]
+) -> ClassShapes | None:
+    """Return the shapes of all examples; None: a task of one class has nothing to tell apart.
+
+    Parameters
+    ----------
+    statistics
+        Of those that heads learn from.
+    held_out, classes
+        The others: float32 [N, F], of which the first W count, and int64 [N].
+    """
+    near = statistics.near
+    if len(near.counts) == 1:
+        return None
+    if len(classes):
+        known, places = np.unique(classes, return_inverse=True)
+        more = exact_statistics(held_out[:, : near.means.shape[1]], places.astype(np.int64))
+        near = added(near, more, known)
+    if statistics.slices is None:
+        return ClassShapes.of(near, SHAPE_RANK, OF_ONE_VIEW)
+    return ClassShapes.of(near, _ALL_VIEWS_RANK, OF_ALL_VIEWS)
+
+
+def parts_scores(
+    statistics: TaskStatistics, held_out: Features, classes: NDArray[np.int64]
+) -> Doubles:
+    """Return the scores of the held-out examples, float64 [N, C], each by shapes of all but its
+    part; parameters as of `shapes_of`.
+    """
+    parts, (count, width) = dealt(held_out, classes), statistics.near.means.shape
+    scores = np.zeros((len(classes), count))
+    for part in range(int(parts.max(initial=-1)) + 1):
+        mine = parts == part
+        shapes = shapes_of(statistics, held_out.trunk[~mine], classes[~mine])
+        if shapes is not None:
+            scores[mine] = shapes.scores(held_out.trunk[mine, :width])
+    return scores
