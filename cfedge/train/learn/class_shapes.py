@@ -1,11 +1,11 @@
 """What the shapes of a task's own classes add to a label's scores behind the trunk: the log-density of
-class Gaussians, in closed form, of all examples.
+class Gaussians, in closed form.
 
 The covariance that the classes share is the task's own, so that a label with the task given never
 depends on other tasks (`cfedge.lookup.class_gaussians` has the formulas, and
-docs/decisions/0060-class-shapes.md what it brings). Held-out examples are in it, as in the lookup's
-statistics, so each is judged by shapes of all examples but its part's
-(`cfedge.train.measures.folds`).
+docs/decisions/0060-class-shapes.md what it brings). A class's mean and shape are of all its
+examples, as in the lookup's statistics, so each held-out one is judged by shapes of all examples
+but its part's (`cfedge.train.measures.folds`).
 
 Letters: N held-out examples, W width, C classes, Q directions of a class's shape.
 """
@@ -20,8 +20,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cfedge.lookup import ClusterStatistics, Features
-from cfedge.lookup.class_gaussians import OF_ALL_VIEWS, OF_ONE_VIEW, ClassShape, Shared, Strength
-from cfedge.lookup.lda import pool, shrunk
+from cfedge.lookup.class_gaussians import OF_ALL_VIEWS, OF_ONE_VIEW, ClassShape, Shared
+from cfedge.lookup.lda import Pooled, shrunk
 from cfedge.train.features.signature import exact_statistics, leading
 from cfedge.train.features.statistics import TaskStatistics
 from cfedge.train.features.sums import added
@@ -57,15 +57,12 @@ class ClassShapes(NamedTuple):
     centers: Doubles
 
     @classmethod
-    def of(cls, exact: ClusterStatistics, rank: int, strength: Strength) -> ClassShapes:
+    def of(cls, exact: ClusterStatistics, shared: Shared, rank: int) -> ClassShapes:
         """Make them of one task's exact statistics [W], with so many directions of each class.
 
         A class whose examples vary in fewer directions has zeros in the others. What all classes
         have in common is left out of ``linear``, which has to be stored in few bits.
         """
-        pooled = pool([exact])
-        _, intensity = shrunk(pooled, None)
-        shared = Shared.of(pooled.scatter / pooled.examples, intensity, strength)
         factor, owners = leading(exact, rank)
         few = dataclasses.replace(exact, factor=factor, factor_classes=owners)
         count, width = exact.means.shape
@@ -101,8 +98,8 @@ class ClassShapes(NamedTuple):
 
 def shapes_of(
     statistics: TaskStatistics, held_out: Floats, classes: NDArray[np.int64]
-) -> ClassShapes | None:
-    """Return the shapes of all examples; None: a task of one class has nothing to tell apart.
+) -> ClassShapes:
+    """Return the shapes of all examples of a task of two classes or more.
 
     Parameters
     ----------
@@ -111,16 +108,7 @@ def shapes_of(
     held_out, classes
         The others: float32 [N, F], of which the first W count, and int64 [N].
     """
-    near = statistics.near
-    if len(near.counts) == 1:
-        return None
-    if len(classes):
-        known, places = np.unique(classes, return_inverse=True)
-        more = exact_statistics(held_out[:, : near.means.shape[1]], places.astype(np.int64))
-        near = added(near, more, known)
-    if statistics.slices is None:
-        return ClassShapes.of(near, SHAPE_RANK, OF_ONE_VIEW)
-    return ClassShapes.of(near, _ALL_VIEWS_RANK, OF_ALL_VIEWS)
+    return _made(statistics, _shared(statistics), held_out, classes)
 
 
 def parts_scores(
@@ -130,10 +118,33 @@ def parts_scores(
     part; parameters as of `shapes_of`.
     """
     parts, (count, width) = dealt(held_out, classes), statistics.near.means.shape
-    scores = np.zeros((len(classes), count))
+    scores, shared = np.zeros((len(classes), count)), _shared(statistics)
     for part in range(int(parts.max(initial=-1)) + 1):
         mine = parts == part
-        shapes = shapes_of(statistics, held_out.trunk[~mine], classes[~mine])
-        if shapes is not None:
-            scores[mine] = shapes.scores(held_out.trunk[mine, :width])
+        shapes = _made(statistics, shared, held_out.trunk[~mine], classes[~mine])
+        scores[mine] = shapes.scores(held_out.trunk[mine, :width])
     return scores
+
+
+def _shared(statistics: TaskStatistics) -> Shared:
+    """What the classes have in common, of the examples that heads learn from: where some classes
+    leave, it stays as it was (`TaskStatistics.taken`).
+    """
+    near = statistics.near
+    rows = statistics.trunk.factor[:, : near.means.shape[1]].astype(np.float64)
+    examples = float(near.counts.sum())
+    pooled = Pooled([], [], rows.T @ rows, examples, near.quartic, 0)
+    strength = OF_ONE_VIEW if statistics.slices is None else OF_ALL_VIEWS
+    return Shared.of(pooled.scatter / examples, shrunk(pooled, None)[1], strength)
+
+
+def _made(
+    statistics: TaskStatistics, shared: Shared, held_out: Floats, classes: NDArray[np.int64]
+) -> ClassShapes:
+    near = statistics.near
+    if len(classes):
+        known, places = np.unique(classes, return_inverse=True)
+        more = exact_statistics(held_out[:, : near.means.shape[1]], places.astype(np.int64))
+        near = added(near, more, known)
+    rank = SHAPE_RANK if statistics.slices is None else _ALL_VIEWS_RANK
+    return ClassShapes.of(near, shared, rank)

@@ -40,12 +40,11 @@ def judged_scores(
     evidence, behind
         Held-out examples, and what the head reads of them behind the tail, float32 [N, D].
     """
-    plain = {name: array for name, array in arrays.items() if not name.startswith("shape.")}
-    head = Adapter.from_arrays({**with_shapes(plain, None), **no_exit()})
-    own = parts_scores(statistics, evidence.features, evidence.classes) * float(
-        arrays["base.share"][0]
-    )
-    trunk: Floats = (head.trunk(evidence.features.trunk) + own).astype(np.float32)
+    head = Adapter.from_arrays({**with_shapes(arrays, None), **no_exit()})
+    trunk = head.trunk(evidence.features.trunk)
+    if trunk.shape[1] > 1:
+        own = parts_scores(statistics, evidence.features, evidence.classes)
+        trunk += (own * float(arrays["base.share"][0])).astype(np.float32)
     return trunk, head.adapted(behind)
 
 
@@ -68,7 +67,9 @@ def finished(
     trunk, adapted = judged_scores(arrays, statistics, evidence, behind)
     by = factor(trunk + adapted, evidence.classes)
     trunk, adapted = trunk * by, adapted * by
-    shapes = shapes_of(statistics, evidence.features.trunk, evidence.classes)
+    shapes = None
+    if trunk.shape[1] > 1:  # else there is nothing to tell apart
+        shapes = shapes_of(statistics, evidence.features.trunk, evidence.classes)
     made = with_shapes(scaled(arrays, by), shapes) | choose_exit(trunk, adapted, exit_share)
     answered = Adapter.from_arrays(made).scores(adapted, trunk)
     confidences, likelihoods = probabilities(answered, evidence.classes)

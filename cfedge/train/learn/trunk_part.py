@@ -75,6 +75,7 @@ def with_shapes(arrays: Mapping[str, Floats], shapes: ClassShapes | None) -> dic
     `cfedge.runtime.adapter.Adapter`; without shapes there is nothing to square.
     """
     weight, bias, share = (arrays[f"base.{name}"] for name in ("weight", "bias", "share"))
+    arrays = {name: array for name, array in arrays.items() if not name.startswith("shape.")}
     if shapes is None:
         return {**arrays, "trunk.weight": weight, "trunk.bias": bias}
     own, weight = shapes.times(float(share[0])), weight.copy()

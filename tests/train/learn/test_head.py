@@ -18,7 +18,7 @@ from sklearn.preprocessing import normalize
 
 from cfedge.cli import main
 from cfedge.errors import UsageError
-from cfedge.lookup import Features, Lookup
+from cfedge.lookup import ClusterStatistics, Features, Lookup
 from cfedge.lookup.class_gaussians import ridge
 from cfedge.runtime.adapter import NEVER, Adapter
 from cfedge.runtime.engine import Engine
@@ -146,8 +146,9 @@ def test_a_closed_form_head_is_that_of_the_frozen_tail_and_a_share_of_the_trunks
     share = float(trunk_share(len(targets), 2, adapter=False))
     width = workspace.backbone.lookup_width
     known = np.array([learned.record.classes.index(label) for label in food(15).labels])
+    near = exact_statistics(train.trunk[:, :width], targets)
     every = np.concatenate([train.trunk, seen.trunk])[:, :width]
-    shapes = _densities(every, np.concatenate([targets, known]), seen.trunk[:, :width])
+    shapes = _densities(near, every, np.concatenate([targets, known]), seen.trunk[:, :width])
     own = float(shape_share(len(targets), 2, adapter=False))
     expected = share * parts[0] + parts[1] + own * (shapes[1] - shapes[0])
     adapter = learned.adapter
@@ -163,7 +164,7 @@ def test_a_closed_form_head_is_that_of_the_frozen_tail_and_a_share_of_the_trunks
     for part in range(FOLDS):
         mine = learned.folds.of == part
         rest = [np.concatenate([one, two[~mine]]) for one, two in ((train.trunk[:, :width], seen.trunk[:, :width]), (targets, known))]  # fmt: skip
-        for place, without in enumerate(_densities(*rest, seen.trunk[:, :width])):
+        for place, without in enumerate(_densities(near, *rest, seen.trunk[:, :width])):
             alone[mine, place] += factor * own * (without - shapes[place])[mine]
     early = np.abs(alone[:, 1] - alone[:, 0]) >= adapter["exit.margin"][0]
     assert 0 < early.sum() < len(early)
@@ -172,11 +173,13 @@ def test_a_closed_form_head_is_that_of_the_frozen_tail_and_a_share_of_the_trunks
     np.testing.assert_allclose(learned.held_out.confidences, 1 / soft.sum(axis=1), rtol=1e-3)
 
 
-def _densities(learned: np.ndarray, targets: np.ndarray, seen: np.ndarray) -> list[np.ndarray]:
+def _densities(
+    learned: ClusterStatistics, known: np.ndarray, targets: np.ndarray, seen: np.ndarray
+) -> list[np.ndarray]:
     """The log-density of each class by SciPy, with what a mean of few examples is given back."""
-    statistics = exact_statistics(learned, targets)
-    within = statistics.factor.T @ statistics.factor / len(learned)
-    intensity = Lookup({"": statistics}).shrinkage
+    statistics = exact_statistics(known, targets)
+    within = learned.factor.T @ learned.factor / learned.counts.sum()
+    intensity = Lookup({"": learned}).shrinkage
     level = np.trace(within) / len(within)
     shared = within + ridge(intensity) * level * np.eye(len(within))
     found = []
