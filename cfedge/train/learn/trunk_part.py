@@ -28,9 +28,9 @@ Floats = NDArray[np.float32]
 #: they are the surer it is of itself, and the less it knows.
 _WITH_ADAPTER = 0.0, 1 / 1000, 0.05
 _WITH_TAIL = 0.2, 1 / 50, 2.0
-#: What of the log-density is added to a closed form's; to an adapter's it is as much as of the
-#: discriminants'.
-_SHAPE_WITH_TAIL = 2.0
+#: What of the log-density is added to an adapter's, for each share of the discriminants', and to a
+#: closed form's.
+_SHAPE_WITH_ADAPTER, _SHAPE_WITH_TAIL = 2.0, 2.0
 
 
 def trunk_share(examples: int, classes: int, *, adapter: bool) -> np.float32:
@@ -43,8 +43,9 @@ def trunk_share(examples: int, classes: int, *, adapter: bool) -> np.float32:
 
 def shape_share(examples: int, classes: int, *, adapter: bool) -> np.float32:
     """Return what of the log-density goes into it."""
-    each = trunk_share(examples, classes, adapter=True)
-    return each if adapter else np.float32(_SHAPE_WITH_TAIL)
+    if adapter:
+        return np.float32(_SHAPE_WITH_ADAPTER * trunk_share(examples, classes, adapter=True))
+    return np.float32(_SHAPE_WITH_TAIL)
 
 
 def trunk_part(trunk: ClusterStatistics, *, adapter: bool) -> dict[str, Floats]:

@@ -28,7 +28,7 @@ from cfedge.train.features.feature_cache import features_of
 from cfedge.train.learn import fitting
 from cfedge.train.learn.finished_head import judged_scores
 from cfedge.train.learn.head import closed_form
-from cfedge.train.learn.trunk_part import trunk_share
+from cfedge.train.learn.trunk_part import shape_share, trunk_share
 from cfedge.train.measures.early_exit import EXIT_LEAST
 from cfedge.train.settings import Settings
 from cfedge.train.teach import learn
@@ -193,7 +193,9 @@ def test_the_trunks_part_beside_an_adapter_is_a_share_of_the_closed_form_by_the_
     adapter = task.adapter
     factor = float(adapter["base.bias"][0] / (share * bias[0]))
     assert factor != pytest.approx(1, abs=1e-3)
-    assert adapter["base.share"] == pytest.approx(factor * share)
+    assert adapter["base.share"] == pytest.approx(
+        factor * shape_share(len(targets), 2, adapter=True)
+    )
     for part, closed in (("base.bias", bias), ("base.weight", weight)):
         expected = factor * share * closed
         np.testing.assert_allclose(
