@@ -64,7 +64,7 @@ def rename_label(workspace: WorkspaceFolder, name: str, label: str, new: str) ->
 
 def remove_class(workspace: WorkspaceFolder, name: str, label: str) -> None:
     """Remove a class of a task: its clusters, its part of the head, its held-out examples. The rest
-    of the head stays, but for its temperature, which is chosen anew.
+    of the head stays, but for its temperature, which is chosen anew, and the shapes of its classes.
 
     Raises
     ------

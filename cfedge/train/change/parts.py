@@ -2,8 +2,9 @@
 
 Statistics come apart by class and held-out examples are kept with their features, so nothing is
 learned. A part keeps the adapter and its columns of the head: with the task given it chooses among
-its own classes as before. Its temperature is chosen anew, on its held-out examples. Two tasks are
-made one by `cfedge.train.change.joining`.
+its own classes as before, but that the shapes of its classes are made anew, of fewer examples
+(`cfedge.train.learn.class_shapes`). Its temperature is chosen anew, on its held-out examples. Two
+tasks are made one by `cfedge.train.change.joining`.
 
 Letters: N held-out examples, C classes.
 """
