@@ -53,7 +53,7 @@ NEAREST = 4
 #: several inputs are compared with them at once, about so many scores of them.
 _CACHED_BYTES, _AT_ONCE = 1 << 21, 1 << 21
 #: Of all classes of one look: where their shapes take no more in float32 they are kept so, and one
-#: product scores one of them.
+#: product scores one of them (docs/decisions/0061-around-the-network.md).
 _SPREAD_BYTES = 8 << 20
 
 
