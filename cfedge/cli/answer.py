@@ -170,7 +170,9 @@ def predict(
     are wrong more often than without it. Each answer carries the task's probability in the stream
     as posterior. Both limits are null, because certificates are about single inputs.
     """
-    check_table(data, out, inputs)
+    of_tables = {"--out": bool(out), "--input-column": input_column != INPUT}
+    of_tables |= {"--encoding": encoding is not None}
+    check_table(data, out, inputs, of_tables, several=bool(top or coverage), json=json)
     one_blas_thread()
     from cfedge.device import load_profile
     from cfedge.runtime.answers import Answers

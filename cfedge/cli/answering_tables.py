@@ -42,16 +42,37 @@ OUT = Annotated[
 ]
 
 
-def check_table(data: Path | None, out: Path | None, inputs: list[str] | None) -> None:
+def check_table(
+    data: Path | None,
+    out: Path | None,
+    inputs: list[str] | None,
+    of_tables: dict[str, bool],
+    *,
+    several: bool,
+    json: bool,
+) -> None:
     """Refuse options that cannot go together, before a bundle is opened.
+
+    Parameters
+    ----------
+    of_tables
+        Options that mean nothing without a table, and whether they were given.
+    several
+        More than one answer a row was asked for.
 
     Raises
     ------
     UsageError
         Naming them.
     """
-    if data is None and out is not None:
-        raise UsageError("--out: expected --data beside it, found none; add it")
+    for option, given in of_tables.items():
+        if data is None and given:
+            raise UsageError(f"{option}: expected --data beside it, found none; add it")
+    if data is not None and several and not json:
+        raise UsageError(
+            "--data: expected --json where several answers are asked for, found CSV, which has one"
+            " in each row; add --json, or leave --top and --coverage out"
+        )
     if data is not None and inputs:
         raise UsageError("--data: expected no inputs beside it, found some; leave it or them out")
     if out is not None and os.path.lexists(out):

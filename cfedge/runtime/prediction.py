@@ -174,10 +174,8 @@ def predicted(
     unknown = strange.score > strange.threshold
     reason = None
     if unknown:
-        reason = (
-            f"too unlike task {task.name!r} (score {strange.score:.1f}, limit"
-            f" {strange.threshold:.1f})"
-        )
+        limit = round(strange.threshold, 1) + 0.0  # nobody means -0.0
+        reason = f"too unlike task {task.name!r} (score {strange.score:.1f}, limit {limit:.1f})"
     label = task.classes[scores.index(best)]
     if not (given or rival is None or _is_either(meanings, task, label, rival)):
         probability *= task.calibration.odds.of_task(found.stages, found.margin)
