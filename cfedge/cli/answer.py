@@ -162,7 +162,7 @@ def predict(
     wrong_task_at_most of its inputs go to another task, and at most the share wrong_answer_at_most
     get a wrong answer. Keep the lines as the record of what was answered.
 
-    --data answers the rows of a table: its columns come again, and beside them predicted_task,
+    --data answers the rows of a table. The output has its columns, and beside them predicted_task,
     predicted_label, probability, unknown and error. --input-column names the column of the inputs.
 
     --session assumes that the task seldom changes from one input to the next. An input that could

@@ -29,15 +29,15 @@ DATA = Annotated[
     typer.Option(
         metavar="FILE",
         help=(
-            "A table whose rows are answered, of any format that add reads. It is written to"
-            " standard output as CSV, with the answers beside."
+            "Table whose rows are answered, of any format that add reads. It goes to standard"
+            " output as CSV, with the answers beside."
         ),
     ),
 ]
 OUT = Annotated[
     Path | None,
     typer.Option(
-        metavar="FILE", help="New file for what --data gives, instead of standard output."
+        metavar="FILE", help="New file for the output of --data, instead of standard output."
     ),
 ]
 
