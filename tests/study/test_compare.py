@@ -40,6 +40,7 @@ from cfedge.study.random_features import RandomFeatures
 from cfedge.study.results import MODELS, Measured, Study, most_accurate, recommended, summary
 from cfedge.study.stream import Splits
 from cfedge.train.examples.examples import Examples
+from cfedge.train.learn.class_shapes import SHAPE_RANK
 from cfedge.train.learn.tail import TorchTail
 from cfedge.train.measures.metrics import confusion, evaluate
 from cfedge.train.settings import Settings
@@ -304,9 +305,10 @@ def test_bytes_and_seconds_are_told_apart(
         workspace, "colors", splits.train, splits.held_out, settings=SETTINGS
     ).signature.arrays()
     width, classes = workspace.backbone.width, 3
+    shapes = SHAPE_RANK * (width + 1) * classes
     assert (
-        given.head_bytes == (width + 3 * width) * classes + 2 * classes + 1
-    )  # both parts of a head, and the margin of the exit
+        given.head_bytes == (width + 3 * width) * classes + shapes + 2 * classes + 1
+    )  # both parts of a head with its classes' shapes, and the margin of the exit
     assert (given.statistics_bytes, frozen.head_bytes) == (0, 0)
     assert shipped.task_bytes - shipped.statistics_bytes == given.task_bytes > given.head_bytes
     assert shipped.statistics_bytes == pytest.approx(len(dump_arrays(signature)), rel=0.02)
