@@ -44,7 +44,7 @@ def added(base: WorkspaceFolder, method: str) -> dict[str, Any]:
             "clock_seconds": time.perf_counter() - clock,
         }
         done = export(workspace, Path(scratch) / "bundle", gate=Gate(100, 1e9))
-        engine = Engine.open(done.bundle)
+        engine = Engine(done.bundle)
         asked, wanted = test.inputs[::10], test.labels[::10]
         engine.predict(list(asked[:4]), task="t0")
         processor = time.process_time()

@@ -35,6 +35,14 @@ _OPTIONS: dict[str, tuple[Any, Any]] = {
         float,
         typer.Option("--share", help="Share of each class that is held out, without --held-out."),
     ),
+    "mirror": (
+        str,
+        typer.Option(
+            "--mirror",
+            rich_help_panel=EXPERT,
+            help="Train on mirror images of pictures too: yes, no, or auto, where that does no harm.",
+        ),
+    ),
     "most_examples": (
         int,
         typer.Option(

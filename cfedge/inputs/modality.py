@@ -166,6 +166,17 @@ class Modality(Stored, Protocol):
         """Return an input as large as the backbone reads, or larger, made from `value`."""
         ...
 
+    def mirrored(self, value: Input) -> Input | None:
+        """Return an input as it would be in a mirror, left for right; None of a kind that has no
+        left and right.
+
+        Raises
+        ------
+        InputError
+            It is none of its kind.
+        """
+        ...
+
     def warm_up(self) -> list[Input]:
         """Return inputs after which nothing waits to be read for the first time."""
         ...

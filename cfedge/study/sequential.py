@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from cfedge.progress import Quiet
 from cfedge.runtime.adapter import Adapter
 from cfedge.train.learn.composition import pool
-from cfedge.train.learn.fitting import Head, device_of, fit, pinned
+from cfedge.train.learn.fitting import Head, States, device_of, fit, pinned
 from cfedge.train.learn.lora import LowRankPairs
 from cfedge.train.learn.tail import TorchTail
 from cfedge.train.measures.early_exit import no_exit
@@ -64,7 +64,8 @@ def in_sequence(
         new = int(classes.max()) + 1
         head = head.grown(new, generator)
         with pinned(settings.threads):
-            fit(tail, pairs, head, hidden, classes + known, settings, generator, Quiet())
+            states, targets = States(hidden, []), classes + known
+            fit(tail, pairs, head, states, targets, settings, generator, Quiet())
         known += new
         fed = {name: array.detach().cpu().numpy().copy() for name, array in pairs.slots().items()}
         trunk = {

@@ -12,9 +12,18 @@ from dataclasses import dataclass
 
 from cfedge.errors import UsageError
 
-__all__ = ["ALL_VIEWS_RANK", "CLASS_RANK", "EXIT_SHARE", "METHODS", "MOST_EXAMPLES", "Settings"]
+__all__ = [
+    "ALL_VIEWS_RANK",
+    "CLASS_RANK",
+    "EXIT_SHARE",
+    "METHODS",
+    "MIRRORS",
+    "MOST_EXAMPLES",
+    "Settings",
+]
 
 METHODS = ("auto", "adapter", "closed-form", "trial")
+MIRRORS = ("auto", "yes", "no")
 #: Directions of a class's own shape that the lookup keeps, at most
 #: (docs/decisions/0036-class-gaussians.md).
 CLASS_RANK = 12
@@ -61,6 +70,10 @@ class Settings:
         their position, so an input with gaps is another example of its class.
     held_out
         The share of each class that is kept for the certificate where no held-out data are given.
+    mirror
+        Whether an adapter is trained on mirror images too, left for right: ``yes``, ``no``, or
+        ``auto``: where examples that are set aside do not speak against it
+        (`cfedge.train.learn.mirror`). Kinds without left and right have none.
     most_examples
         The most examples that are learned from. Where there are more, every class gives as many as
         the others, if it has them (`cfedge.train.examples.draw`).
@@ -105,6 +118,7 @@ class Settings:
     clip: float = 1.0
     position_dropout: float = 0.15
     held_out: float = 0.2
+    mirror: str = "auto"
     most_examples: int = MOST_EXAMPLES
     reuse: bool = False
     pool_limit: int = 32
@@ -127,6 +141,10 @@ class Settings:
         if self.method not in METHODS:
             raise UsageError(
                 f"method: expected {', '.join(METHODS)}, found {self.method!r}; choose one"
+            )
+        if self.mirror not in MIRRORS:
+            raise UsageError(
+                f"mirror: expected {', '.join(MIRRORS)}, found {self.mirror!r}; choose one"
             )
         if self.method == "closed-form" and self.reuse:
             raise UsageError(

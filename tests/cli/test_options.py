@@ -16,7 +16,7 @@ from cfedge.train.settings import Settings
 #: None of them as by default.
 CHANGED: dict[str, object] = {
     "rank": 3, "epochs": 2, "learning_rate": 0.004, "pool_limit": 7, "max_rank": 9, "orthogonality": "penalty", "penalty": 0.01,
-    "l1": 0.02, "l2": 0.03, "class_rank": 2, "exit_share": 0.4, "threads": 1, "device": "cpu:0", "precision": "bf16",
+    "l1": 0.02, "l2": 0.03, "class_rank": 2, "mirror": "no", "exit_share": 0.4, "threads": 1, "device": "cpu:0", "precision": "bf16",
 }  # fmt: skip
 
 

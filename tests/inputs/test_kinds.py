@@ -403,11 +403,16 @@ def test_a_dump_of_something_else_is_refused(case: Case, modality: Modality) -> 
             modality.load(odd_arrays, odd_notes, "x")
 
 
-def test_the_largest_input_is_one_and_no_smaller(case: Case, modality: Modality) -> None:
+def test_the_largest_input_and_a_mirror_image_are_inputs(case: Case, modality: Modality) -> None:
     for value in case.inputs:
         largest = modality.prepare(modality.largest(value))
         size = sum(array.size for array in modality.prepare(value).feeds.values())
         assert sum(array.size for array in largest.feeds.values()) >= size
+        if (other := modality.mirrored(value)) is not None:  # twice in a mirror it is as it was
+            seen, back = (modality.prepare(one) for one in (value, modality.mirrored(other)))
+            for name, array in modality.prepare(other).feeds.items():
+                np.testing.assert_array_equal(array, seen.feeds[name][..., ::-1])
+                np.testing.assert_array_equal(back.feeds[name], seen.feeds[name])
 
 
 def test_warming_up_takes_inputs(modality: Modality) -> None:

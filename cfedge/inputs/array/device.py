@@ -110,6 +110,9 @@ class ArrayInputs:
         """Return the array: all have one shape."""
         return value
 
+    def mirrored(self, value: Input) -> None:
+        """Nothing: what an axis stands for is not known."""
+
     def warm_up(self) -> list[Input]:
         """Return an array of zeros."""
         return [np.zeros(self._shape, self._dtype)]

@@ -91,6 +91,10 @@ class ImageInputs(StoredImages):
         """Return the picture: the backbone sees all of them in one size."""
         return value
 
+    def mirrored(self, value: Input) -> Input:
+        """Return the frame that the backbone sees of a picture, its columns in reverse."""
+        return np.ascontiguousarray(fitted(value, self._spec, "picture")[:, ::-1])
+
     def warm_up(self) -> list[Input]:
         """Return a frame, and where Pillow is installed a file for which it is imported."""
         black = np.zeros((self._spec.height, self._spec.width, 3), np.uint8)

@@ -170,6 +170,9 @@ class TextInputs(StoredTexts):
         """Return a text of as many tokens as the backbone reads, or more."""
         return f"{text} " * self._max_tokens
 
+    def mirrored(self, text: str) -> None:
+        """Nothing: a text has no mirror image that anybody reads."""
+
     def warm_up(self) -> list[str]:
         """Return a plain text, and one for which the whole tokenizer is read, some 20 ms."""
         return ["warm up", "w\u00e4rmer"]

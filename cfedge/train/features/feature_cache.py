@@ -28,6 +28,7 @@ from cfedge.runtime.backbone import Encoded
 from cfedge.runtime.encoder import Encoder
 from cfedge.storage import write_file
 from cfedge.train.examples.examples import Examples
+from cfedge.train.features.mirrored import MirroredInputs
 
 __all__ = [
     "cached_features",
@@ -62,21 +63,24 @@ def cached_features(
     progress: Progress,
     *,
     hidden: bool = True,
+    mirrored: bool = False,
 ) -> tuple[list[Floats], Features]:
     """Hidden states [...] of each example and features [N, D]: from the cache, if there is one,
     where an interrupted run left them.
 
     Parameters
     ----------
+    mirrored
+        Of each example in a mirror (`cfedge.inputs.modality.Modality.mirrored`).
     hidden
         The hidden states are needed, as an adapter is to be trained; they take four times as much
         as features, and more of long inputs. Otherwise none are returned.
     """
+    inputs = MirroredInputs(encoder.modality, examples.inputs) if mirrored else examples.inputs
     if cache is None:
-        return encoded(encoder, examples.inputs, progress, hidden=hidden)
-    inputs = examples.inputs
-    told = list(map(reader(examples.kind).exact, inputs))
-    key = hashlib.sha256(canonical_json([digest, told, hidden])).hexdigest()
+        return encoded(encoder, inputs, progress, hidden=hidden)
+    told = list(map(reader(examples.kind).exact, examples.inputs))
+    key = hashlib.sha256(canonical_json([digest, told, hidden, mirrored])).hexdigest()
     path = cache / f"{key}.safetensors"
     if path.is_file():
         with contextlib.suppress(CfedgeError, KeyError, OSError):

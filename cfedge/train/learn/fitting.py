@@ -29,7 +29,7 @@ from cfedge.train.learn.lora import LowRankPairs
 from cfedge.train.learn.tail import TorchTail
 from cfedge.train.settings import Settings
 
-__all__ = ["Head", "device_of", "fit", "pinned"]
+__all__ = ["Head", "States", "device_of", "fit", "pinned"]
 
 Floats = NDArray[np.float32]
 
@@ -73,11 +73,38 @@ class Head:
         return {"head.weight": weight.cpu().numpy(), "head.bias": bias.cpu().numpy()}
 
 
+@dataclass(frozen=True)
+class States:
+    """What a tail is trained on.
+
+    Attributes
+    ----------
+    own
+        float32 of each of N examples, from the shipped trunk: [S, D] of several lengths S where the
+        tail reads a mask, else of one shape.
+    mirrored
+        The same of the examples in a mirror; empty: there are none.
+    """
+
+    own: list[Floats]
+    mirrored: list[Floats]
+
+    def of(self, rows: list[int], generator: torch.Generator) -> list[Floats]:
+        """Return a batch: each example as it is or in the mirror, as likely as not."""
+        if not self.mirrored:
+            return [self.own[row] for row in rows]
+        turned = (torch.rand(len(rows), generator=generator) < 0.5).tolist()
+        return [
+            (self.mirrored if turn else self.own)[row]
+            for row, turn in zip(rows, turned, strict=True)
+        ]
+
+
 def fit(
     tail: TorchTail,
     pairs: LowRankPairs,
     head: Head,
-    hidden: list[Floats],
+    hidden: States,
     targets: NDArray[np.int64],
     settings: Settings,
     generator: torch.Generator,
@@ -88,8 +115,7 @@ def fit(
     Parameters
     ----------
     hidden
-        float32 of each of N examples, from the shipped trunk: [S, D] of several lengths S where the
-        tail reads a mask, else of one shape.
+        Of N examples.
     targets
         int64 [N], columns of the head.
 
@@ -99,7 +125,8 @@ def fit(
         The loss, or what was learned, is not finite.
     """
     parameters = [*pairs.parameters(), head.weight, head.bias]
-    batches = -(-len(hidden) // settings.batch)
+    lengths = [len(states) for states in hidden.own]
+    batches = -(-len(lengths) // settings.batch)
     epochs = max(settings.epochs, -(-settings.min_steps // batches))
     optimizer = Adam(parameters, lr=settings.learning_rate)
     schedule = torch.optim.lr_scheduler.OneCycleLR(
@@ -109,8 +136,8 @@ def fit(
     half = torch.autocast(tail.device.type, torch.bfloat16, enabled=settings.precision == "bf16")
     with progress.track("training the adapter", epochs * batches) as advance:
         for _ in range(epochs):
-            for rows in _batches([len(states) for states in hidden], settings.batch, generator):
-                states, mask = _batch(tail, [hidden[row] for row in rows], settings, generator)
+            for rows in _batches(lengths, settings.batch, generator):
+                states, mask = _batch(tail, hidden.of(rows, generator), settings, generator)
                 with half:
                     scores = head(tail(states, pairs.slots(), mask))
                 loss = functional.cross_entropy(scores.float(), labels[rows]) + pairs.penalty()

@@ -34,7 +34,7 @@ try:
     import onnx
     import torch
 
-    from cfedge.train.learn.fitting import Head, device_of, fit, pinned
+    from cfedge.train.learn.fitting import Head, States, device_of, fit, pinned
     from cfedge.train.learn.lora import LowRankPairs
     from cfedge.train.learn.tail import TorchTail
 except ImportError as error:
@@ -141,7 +141,8 @@ def _train(
     generator = torch.Generator().manual_seed(settings.seed)
     pairs = LowRankPairs(workspace.backbone.slots, pools, settings, generator, device)
     head = Head.drawn(workspace.backbone.width, len(prepared.classes), generator, device)
-    fit(tail, pairs, head, prepared.hidden, prepared.targets, settings, generator, progress)
+    states = States(prepared.hidden, prepared.mirrored)
+    fit(tail, pairs, head, states, prepared.targets, settings, generator, progress)
     arrays, folded = head.arrays(), pairs.folded()
     for site, one in folded.items():
         arrays |= {f"a.{site}": one.a, f"b.{site}": one.b}

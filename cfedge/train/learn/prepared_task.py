@@ -40,6 +40,7 @@ from cfedge.train.features.curve import curve
 from cfedge.train.features.feature_cache import cached_features, empty_cache, encoded
 from cfedge.train.features.statistics import TaskStatistics
 from cfedge.train.learn.finished_head import finished, judged_scores
+from cfedge.train.learn.mirror import mirrored_states
 from cfedge.train.learn.trunk_part import with_shapes
 from cfedge.train.measures.early_exit import no_exit
 from cfedge.train.measures.trial import Trial
@@ -81,6 +82,8 @@ class PreparedTask:
         What of all inputs the encoder cannot read.
     backbone
         That it is learned on.
+    mirrored
+        As `hidden`, of the examples in a mirror, where an adapter is trained on these too.
     """
 
     name: str
@@ -97,6 +100,7 @@ class PreparedTask:
     repeated: int
     reading: Reading
     backbone: Backbone
+    mirrored: list[Floats]
 
     def part(self, rows: Sequence[int], aside: Sequence[int]) -> PreparedTask:
         """Return the same task learned from the examples `rows` alone, with those `aside` as its
@@ -121,6 +125,7 @@ class PreparedTask:
             features=Features(*(views[list(rows)] for views in self.features)),
             evidence=evidence,
             held_out_hidden=[self.hidden[row] for row in aside] if self.hidden else [],
+            mirrored=[self.mirrored[row] for row in rows] if self.mirrored else [],
         )
 
     def right(self, adapter: Mapping[str, Floats]) -> NDArray[np.bool_]:
@@ -245,13 +250,19 @@ def prepare_task(
     read = dataclasses.replace(read, near=len(near_learned(examples, held_out)))
     features_held_out = Features(*(part[kept] for part in features_held_out))
     evidence = _unanswered(held_out, _targets(held_out, classes), features_held_out)
+    targets, mirrored = _targets(examples, classes), list[Floats]()
+    if hidden:
+        digest, cache = workspace.backbone.digest, workspace.cache
+        mirrored = mirrored_states(
+            encoder, digest, cache, examples, features, targets, settings, progress
+        )
     return PreparedTask(
         name,
         classes,
         examples.inputs,
         examples.units,
         examples.keys,
-        _targets(examples, classes),
+        targets,
         states,
         features,
         evidence,
@@ -260,6 +271,7 @@ def prepare_task(
         len(repeated(examples, held_out)),
         read,
         workspace.backbone,
+        mirrored,
     )
 
 
