@@ -239,13 +239,7 @@ def prepare_task(
         encoder, workspace.backbone.digest, workspace.cache, examples, progress, hidden=hidden
     )
     held_states, features_held_out = encoded(encoder, held_out.inputs, Quiet(), hidden=hidden)
-    read = reading(
-        encoder.modality,
-        (*examples.inputs, *held_out.inputs),
-        (*examples.keys, *held_out.keys),
-        (*examples.labels, *held_out.labels),
-        np.concatenate([features.trunk, features_held_out.trunk]),
-    )
+    read = _read(encoder, examples, held_out, (features.trunk, features_held_out.trunk))
     held_out = held_out.take(kept := unambiguous(examples, held_out))
     read = dataclasses.replace(read, near=len(near_learned(examples, held_out)))
     features_held_out = Features(*(part[kept] for part in features_held_out))
@@ -272,6 +266,19 @@ def prepare_task(
         read,
         workspace.backbone,
         mirrored,
+    )
+
+
+def _read(
+    encoder: Encoder, examples: Examples, held_out: Examples, trunk: tuple[Floats, Floats]
+) -> Reading:
+    """What the encoder cannot read of both; `trunk`: their features."""
+    return reading(
+        encoder.modality,
+        (*examples.inputs, *held_out.inputs),
+        (*examples.keys, *held_out.keys),
+        (*examples.labels, *held_out.labels),
+        np.concatenate(trunk),
     )
 
 
