@@ -33,6 +33,8 @@ STEPS = {
     r"; --same-label LABEL says that one means the same": "",
     r"make them one task: cfedge join \S+ \S+ \S+": "label inputs of both, teach them as one new task,"
     " and remove these",
+    r"give the file of --monitor, or a new name to begin anew": "start the console with the file of"
+    " --monitor, or with a new name to begin anew",
     r"say what belongs together in .* in Python\)": "label inputs that differ more",
 }
 _STEPS = [(re.compile(said), here) for said, here in STEPS.items()]

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 import cfedge.inputs
 from cfedge.bundle.arrays import load_arrays
 from cfedge.bundle.manifest import Backbone
-from cfedge.errors import BundleError, DamagedError, UsageError, WorkspaceError
+from cfedge.errors import BundleError, UsageError, WorkspaceError
 from cfedge.lookup import TaskSignature
 from cfedge.plain_files import read_plain
 from cfedge.train.features.statistics import TaskStatistics
@@ -44,10 +44,9 @@ class StoredTask:
 
     Raises
     ------
-    DamagedError
-        A file is missing, or is not what was written.
     WorkspaceError
-        Another command has replaced or removed the task since the workspace was opened.
+        A file is missing, or is not what was written; or another command has replaced or removed
+        the task since the workspace was opened.
     """
 
     folder: Path
@@ -107,7 +106,7 @@ class StoredTask:
         task = self.parsed()
         digest = digest_of({part: read_plain(self.folder / part) for part in TASK_FILES})
         if not self.folder.name.endswith(digest):
-            raise DamagedError(
+            raise WorkspaceError(
                 f"{self.folder}: expected the digest in its name, found {digest}: a file was"
                 " changed; learn the task again with --replace"
             )
@@ -124,7 +123,7 @@ class StoredTask:
                     f"{self.folder.parents[1]}: expected the task in {self.folder.name}, found that"
                     " another command has replaced or removed it meanwhile; run it again"
                 ) from error
-            raise DamagedError(
+            raise WorkspaceError(
                 f"{path}: expected the task's file, found {error.strerror}; learn the task again"
                 " with --replace"
             ) from error
@@ -138,7 +137,9 @@ class StoredTask:
                 reason = reason.rpartition("; ")[0] or reason  # its next step is for a bundle
             else:
                 reason = f"expected the task's file, found {reason}"
-            raise DamagedError(f"{path}: {reason}; learn the task again with --replace") from error
+            raise WorkspaceError(
+                f"{path}: {reason}; learn the task again with --replace"
+            ) from error
 
     def _gone(self) -> bool:
         """Whether the workspace does not name the folder any more."""

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from made import make_texts
 
-from cfedge.errors import CfedgeError, DamagedError, DataError, ParityError
+from cfedge.errors import CfedgeError, DataError, ParityError, WorkspaceError
 from cfedge.train.examples.examples import Examples, LabelledData
 from cfedge.train.jobs import worker
 from cfedge.train.jobs.contents import Contents
@@ -198,7 +198,7 @@ def test_an_answer_is_checked_before_it_is_believed(tiny_workspace: Path) -> Non
     for executor, error, words in (
         (Odd(turned), ParityError, "a machine of another class, found"),
         (Odd(renamed), CfedgeError, "found task 'colors'"),
-        (_answers(missing=[], files={}), DamagedError, "expected the task's file"),
+        (_answers(missing=[], files={}), WorkspaceError, "expected the task's file"),
         (_answers(missing=[], files=None), CfedgeError, "it gave no result"),
         (_answers(missing=[], error=["DataError", "bad"]), DataError, "bad"),
         (_answers(missing=[], error=["Surprise", "odd"]), CfedgeError, "odd"),
