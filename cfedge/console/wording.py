@@ -35,7 +35,7 @@ STEPS = {
     " and remove these",
     r"give the file of --monitor, or a new name to begin anew": "start the console with the file of"
     " --monitor, or with a new name to begin anew",
-    r"say what belongs together in .* in Python\)": "label inputs that differ more",
+    r"Put what belongs together into one group: .* in Python": "Label inputs that differ more",
 }
 _STEPS = [(re.compile(said), here) for said, here in STEPS.items()]
 #: An option or a command of the command line.
