@@ -34,7 +34,7 @@ STEPS = {
     r"make them one task: cfedge join \S+ \S+ \S+": "label inputs of both, teach them as one new task,"
     " and remove these",
     r"give the file of --monitor, or a new name to begin anew": "start the console with the file of"
-    " --monitor, or with a new name to begin anew",
+    " counts, or with a new name to begin anew",
     r"Put what belongs together into one group: .* in Python": "Label inputs that differ more",
 }
 _STEPS = [(re.compile(said), here) for said, here in STEPS.items()]

@@ -281,7 +281,7 @@ def test_watch_reads_another_programs_counts(
     assert found["source"] == str(file)
     assert any(row["alarmed"] is not None for row in found["drift"]["rows"])
     file.write_text("{")
-    assert "; start the console with the file of --monitor" in console.good("/api/watch")["trouble"]
+    assert "; start the console with the file of counts" in console.good("/api/watch")["trouble"]
 
 
 def test_what_another_program_exports_answers_soon_and_what_does_not_open_changes_nothing(
