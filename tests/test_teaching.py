@@ -47,6 +47,10 @@ def test_a_notebook_teaches_certifies_evaluates_and_exports(
     assert pickle.loads(pickle.dumps(food)) == food
     scores = workspace.evaluate({"food": (TEXTS, LABELS), "colors": file})
     assert scores.accuracy > 0.8
+    assert [row.learned_from for row in scores.tasks] == [
+        food.examples,
+        certified.tasks["colors"].examples,
+    ]
     done = workspace.export(tmp_path / "bundle")
     assert [task.name for task in done.bundle.manifest.tasks] == ["colors", "food"]
     answer = cfedge.Engine.open(tmp_path / "bundle").predict([TEXTS[0]])[0]

@@ -98,6 +98,12 @@ def _print_scores(scores: Scores) -> None:
             for task in scores.tasks
         ],
     )
+    for task in scores.tasks:
+        if task.learned_from:
+            say(
+                f"{task.task}: it was learned from {task.learned_from} of these {task.examples} test"
+                " examples, so its shares look better than they are; test it with others"
+            )
     say(
         f"all tasks: task and label right {scores.accuracy:.3f} (mean over tasks"
         f" {scores.task_mean:.3f}), right task {scores.task_identification:.3f} (among the best two"

@@ -1,4 +1,4 @@
-"""Class means, ready to be compared with one input behind one look: by distance and by angle.
+"""Class means, ready to be compared with one input in one space: by distance and by angle.
 
 A mean of few examples is itself off by S / n_c: `error` = tr(P S) / n_c in a distance. `ERRORS`
 times that is taken off, else rare classes look strange to themselves

@@ -1,5 +1,5 @@
-"""How far is an input from one task's classes, against a background of everything else? Behind one
-of the two looks, for one task.
+"""How far is an input from one task's classes, against a background of everything else? In one
+space, behind the trunk or behind the frozen tail, for one task.
 
 With P of `cfedge.lookup.class_gaussians` and L L' = P, m_c the means of the task's classes and n_c
 their counts, d_c = L' (m_c - m_0), and Q, lambda the eigenvectors and eigenvalues of the
@@ -17,8 +17,8 @@ background's spread in the space of L' (x - m_0)::
 same with each class's own shape, of the `NEAREST` classes by `relative`. Half of the background's
 spread, and of its centre m_0, is that of the class means of all tasks, half that of a broad corpus
 (`cfedge.lookup.background`); without one all of it is the class means'. A mean of few examples is
-itself off by S / n_c, with e = tr(P S) by e / n_c in a distance; twice that is taken off (once is in g_c already), else rare
-classes look strange to themselves (docs/decisions/0041-unknown.md).
+itself off by S / n_c, with e = tr(P S) by e / n_c in a distance; twice that is taken off (once is in
+g_c already), else rare classes look strange to themselves (docs/decisions/0041-unknown.md).
 
 Letters: D width, C classes of one task.
 """
@@ -45,14 +45,14 @@ __all__ = ["Familiarity", "KEPT_BYTES", "NEAREST", "Terms"]
 Floats = NDArray[np.float32]
 Doubles = NDArray[np.float64]
 
-#: Of the tasks' classes of one look, about; those that were made first make room.
+#: Of the tasks' classes in one space, about; those that were made first make room.
 KEPT_BYTES = 16 << 20
 #: Classes whose own shapes are asked.
 NEAREST = 4
 #: Bytes of classes that a processor's cache holds: more are read from memory for every input, so
 #: several inputs are compared with them at once, about so many scores of them.
 _CACHED_BYTES, _AT_ONCE = 1 << 21, 1 << 21
-#: Of all classes of one look: where their shapes take no more in float32 they are kept so, and one
+#: Of all classes in one space: where their shapes take no more in float32 they are kept so, and one
 #: product scores one of them (docs/decisions/0061-around-the-network.md).
 _SPREAD_BYTES = 8 << 20
 
@@ -83,7 +83,7 @@ class Familiarity:
     Parameters
     ----------
     signatures
-        By task name, of one look; a task's is asked for when it is first compared with.
+        By task name, of one space; a task's is asked for when it is first compared with.
     lookup, table
         Of the same signatures.
     background

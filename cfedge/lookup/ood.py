@@ -26,7 +26,7 @@ _TRUNK, _TAIL = slice(0, 2), slice(1, TERMS)
 
 
 def joined(trunk: Terms, tail: Terms) -> tuple[float, ...]:
-    """Return the terms of both looks in the order of `cfedge.calibration.TERMS`."""
+    """Return the terms of both spaces in the order of `cfedge.calibration.TERMS`."""
     return (trunk.relative, trunk.density, *tail)
 
 

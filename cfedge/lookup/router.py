@@ -11,7 +11,7 @@ still are, look deeper.
   whole network, there is none.
 
 How unlike a task an input is, is another question than which task is nearest, and has its own
-answer behind either look (`cfedge.lookup.familiarity`).
+answer behind the trunk and behind the tail (`cfedge.lookup.familiarity`).
 
 Letters: B batch, D width, V views, T tasks.
 """

@@ -1,4 +1,4 @@
-"""The space in which distances to classes are measured behind one look, and what the background is
+"""The space in which distances to classes are measured in one stage, and what the background is
 like there (`cfedge.lookup.familiarity`). To find it takes most of a first answer's time, and it is
 the same each time.
 

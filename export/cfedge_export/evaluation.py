@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -10,7 +11,7 @@ from cfedge.progress import Progress
 from cfedge.runtime.engine import Engine
 from cfedge.train.examples.arrays import inputs_of
 from cfedge.train.examples.data import load_inputs
-from cfedge.train.examples.examples import check_labels
+from cfedge.train.examples.examples import Examples, check_labels
 from cfedge.train.examples.given_data import Labelled, given_examples
 from cfedge.train.jobs.answering import Answered, Question
 from cfedge.train.jobs.place import Place
@@ -57,9 +58,24 @@ def evaluated(
     )
     bundle = build(workspace)
     if place.executor is None:
-        return evaluate(Engine(bundle), data, outside, workspace.meanings())
+        scores = evaluate(Engine(bundle), data, outside, workspace.meanings())
+        return _with_learned(scores, workspace, data)
     questions = {f"inputs of task {name!r}": Question(one.inputs) for name, one in data.items()}
     questions |= {f"task {name!r}": Question(one.inputs, name) for name, one in data.items()}
     questions["inputs of no task"] = Question(tuple(outside))
     answered = Answered(bundle, questions, place, progress)
-    return evaluate(answered, data, outside, workspace.meanings())
+    return _with_learned(evaluate(answered, data, outside, workspace.meanings()), workspace, data)
+
+
+def _with_learned(
+    scores: Scores, workspace: WorkspaceFolder, data: Mapping[str, Examples]
+) -> Scores:
+    """Count the test examples that a task was learned from."""
+    tasks = []
+    for row in scores.tasks:
+        examples = data[row.task]
+        again = workspace.statistics(row.task).known.repeated(
+            examples.keys, examples.labels, workspace.record(row.task).classes
+        )
+        tasks.append(dataclasses.replace(row, learned_from=len(again)))
+    return dataclasses.replace(scores, tasks=tasks)

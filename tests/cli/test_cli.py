@@ -97,12 +97,11 @@ def test_a_newcomers_path_from_a_folder_of_weights_to_an_answer(
     )
     assert set(measured["unknown"]["detection"]) == {"auroc", "fpr95", "detected", "false_rejects"}
     assert len(measured["unknown"]["risk_coverage"]["risk"]) == 18
-    assert (
-        "inputs of no task: AUROC"
-        in _run(
-            "evaluate", ws, "--test", f"colors={test}", "--unknown", out_of_domain
-        ).stdout.decode()
-    )
+    said = _run(
+        "evaluate", ws, "--test", f"colors={tmp_path / 'colors.csv'}", "--unknown", out_of_domain
+    ).stdout.decode()
+    assert "inputs of no task: AUROC" in said
+    assert "colors: it was learned from 30 of these 36 test examples, so its shares look" in said
     inspected = json.loads(_run("inspect", ws, "--json").stdout)
     assert [row["task"] for row in inspected] == ["animals", "colors"]
     assert {row["model"]["nearest"] for row in inspected} == {"animals", "colors"}

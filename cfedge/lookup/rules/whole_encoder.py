@@ -1,5 +1,5 @@
-"""Finds the task of an input by one look, behind the frozen tail: for lookups that have no cheap first
-one.
+"""Finds the task of an input in one stage, behind the frozen tail: for lookups that have no cheap
+first stage.
 
 Every input is run through the frozen tail before its task is known. Answers may still end without
 the adapted tail, where the trunk's part of the task's head is sure.

@@ -38,7 +38,8 @@ class TaskScores:
     """Shares in [0, 1] on one task's test examples.
 
     `accuracy`: task and label right; `task_identification`: task right; `known`: label right
-    with the task given; `called_unknown`: answered with `unknown`.
+    with the task given; `called_unknown`: answered with `unknown`. `learned_from` counts the
+    examples that the task was learned from: of them these shares look better than of new ones.
     """
 
     task: str
@@ -47,6 +48,7 @@ class TaskScores:
     task_identification: float
     known: float
     called_unknown: float
+    learned_from: int = 0
 
 
 @dataclass(frozen=True)
