@@ -116,7 +116,8 @@ class Adapter:
             apart = features[..., :width].dot(self.shape_weight)
             apart += self.shape_bias
             apart *= apart
-            scores += np.add.reduce(apart.reshape(*scores.shape, -1), axis=-1)
+            each = count // scores.shape[-1]
+            scores += np.add.reduce(apart.reshape(*scores.shape, each), axis=-1)
         return scores
 
     def scores(self, adapted: Floats, trunk: Floats) -> Floats:

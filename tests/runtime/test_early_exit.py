@@ -25,7 +25,7 @@ def test_the_trunks_part_answers_alone_where_it_decides_and_else_both_do() -> No
     trunk, adapted = rng.normal(size=(2, 40, 5)).astype(np.float32)
     empty = np.zeros((0, 0), np.float32)
     margin = float(np.median(gaps(trunk)))
-    adapter = Adapter({}, empty, empty, empty, empty, margin)
+    adapter = Adapter({}, empty, empty, empty, empty, empty, empty, margin)
     found = adapter.scores(adapted, trunk)
     alone = gaps(trunk) >= margin
     assert 0 < alone.sum() < 40

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import shutil
 import signal
 import socket
 import subprocess
@@ -436,9 +437,9 @@ def test_the_monitor_counts_what_was_answered_and_begins_anew_with_another_bundl
 def test_a_monitor_whose_disk_refuses_is_told_once_and_answers_go_on(
     serve: Callable[..., Served], tiny_bundle: Path, tmp_path: Path
 ) -> None:
-    served = serve(
-        tiny_bundle, follow_s=0.02, monitor=tmp_path / "no" / "such" / "folder" / "counts.json"
-    )
+    (tmp_path / "there").mkdir()
+    served = serve(tiny_bundle, follow_s=0.02, monitor=tmp_path / "there" / "counts.json")
+    shutil.rmtree(tmp_path / "there")
     for _ in range(3):
         assert ask(served.url, {"inputs": TEXTS}).status == 200
         time.sleep(0.05)

@@ -92,7 +92,7 @@ class ClassShapes(NamedTuple):
         seen = features.astype(np.float64)
         squares = (seen @ self.directions + self.centers) ** 2
         scores: Doubles = seen @ self.linear + self.offsets
-        scores += squares.reshape(*scores.shape, -1).sum(axis=2)
+        scores += squares.reshape(*scores.shape, len(squares.T) // scores.shape[1]).sum(axis=2)
         return scores
 
 
