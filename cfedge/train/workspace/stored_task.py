@@ -128,12 +128,12 @@ class StoredTask:
                 " with --replace"
             ) from error
         except (BundleError, UsageError, ValueError, KeyError, TypeError) as error:
-            reason = str(error).removeprefix(f"{path}: ")
+            reason = str(error).removeprefix(str(path)).lstrip(".: ")
             if self.sent is not None and file not in self.sent:
                 reason = "expected the task's file, found none"
             elif isinstance(error, KeyError):
                 reason = f"expected {error.args[0]} in it, found none"
-            elif reason.startswith("expected "):
+            elif "expected " in reason:
                 reason = reason.rpartition("; ")[0] or reason  # its next step is for a bundle
             else:
                 reason = f"expected the task's file, found {reason}"
