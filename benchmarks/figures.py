@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import json
 import textwrap
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -87,14 +88,21 @@ def measured_on() -> str:
     latency = load("latency")
     dates = sorted(result["date"] for result in _LOADED.values())
     machine, versions = latency["machine"], latency["versions"]
+    others = sorted({processor(result) for result in _LOADED.values()} - {processor(latency)})
     told = (
-        f"Measured on {machine['cpu']}, {machine['cores']} cores ({', '.join(machine['flags'])}),"
+        f"An utterance's times were measured on {processor(latency)}, {machine['cores']} cores"
+        f" ({', '.join(machine['flags'])}), the rest on that or on {', '.join(others)}, with"
         f" ONNX Runtime {versions['onnxruntime']}, torch {versions['torch']}, from {dates[0]} to"
         f" {dates[-1]}; each result says its own date and commit. The study's run is of"
         f" {load('study_clinc150')['date']}, with cfedge's lookup before"
         " [page 36](decisions/0036-class-gaussians.md)."
     )
     return textwrap.fill(told, 100, break_long_words=False, break_on_hyphens=False)
+
+
+def processor(result: Mapping[str, Any]) -> str:
+    """Return the name of the processor that a result was measured on."""
+    return str(result["machine"]["cpu"]).replace("(R)", "")
 
 
 def _learning() -> list[Row]:

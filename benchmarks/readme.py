@@ -64,7 +64,8 @@ def six() -> str:
         ("device packages", f"{wheels:.0f} MB"),
     )
     dates = sorted({load(name)["date"] for name in ("clinc150", "latency", "device_install")})
-    machine = f"{latency['machine']['cpu']}, {latency['machine']['cores']} cores, {dates[0]} to {dates[-1][8:]}"
+    cpu = figures.processor(latency)
+    machine = f"{cpu}, {latency['machine']['cores']} cores, {dates[0]} to {dates[-1]}"
     table = ["|CLINC150, ten tasks, int8|measured|", "|---|---|"]
     return "\n".join([*table, *(f"|{name}|{value}|" for name, value in rows), "", f"({machine}.)"])
 
