@@ -102,7 +102,7 @@ def measured_on() -> str:
 
 def processor(result: Mapping[str, Any]) -> str:
     """Return the name of the processor that a result was measured on."""
-    return str(result["machine"]["cpu"]).replace("(R)", "")
+    return str(result["machine"]["cpu"]).replace("(R)", "").removesuffix(" Processor")
 
 
 def _learning() -> list[Row]:
