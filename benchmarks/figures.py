@@ -94,8 +94,10 @@ def measured_on() -> str:
         f" ({', '.join(machine['flags'])}), the rest on that or on {', '.join(others)}, with"
         f" ONNX Runtime {versions['onnxruntime']}, torch {versions['torch']}, from {dates[0]} to"
         f" {dates[-1]}; each result says its own date and commit. The study's run is of"
-        f" {load('study_clinc150')['date']}, with cfedge's lookup before"
-        " [page 36](decisions/0036-class-gaussians.md)."
+        f" {load('study_clinc150')['date']}, and the rows of 1,000 tasks, memory, switching and"
+        f" starting are of {load('runtime')['date']}, both with cfedge's lookup before"
+        " [page 36](decisions/0036-class-gaussians.md); what many tasks take since is on"
+        " [page 59](decisions/0059-single-classes.md)."
     )
     return textwrap.fill(told, 100, break_long_words=False, break_on_hyphens=False)
 
