@@ -34,18 +34,21 @@ def listed(given: object, noun: str) -> list[Any]:
     if columns is not None and not hasattr(given, "schema"):  # of Arrow, whose members are its own
         given = columns()
     is_flat = getattr(given, "ndim", 1) == 1
+    article = "an" if noun[0] in "aeiou" else "a"
+    expected = f"inputs: expected {article} {noun} or a sequence of them"
     if (
         not isinstance(given, Iterable)
         or isinstance(given, Mapping | set | frozenset | bytes | bytearray | memoryview)
         or not is_flat
     ):
         axes = "" if is_flat else f" of {getattr(given, 'ndim', 0)} axes"
-        article = "an" if noun[0] in "aeiou" else "a"
+        raise InputError(f"{expected}, found {described(given)}{axes}; pass a list")
+    try:
+        return list(given)
+    except UnicodeDecodeError as error:
         raise InputError(
-            f"inputs: expected {article} {noun} or a sequence of them, found {described(given)}{axes}; pass"
-            " a list"
-        )
-    return list(given)
+            f"{expected}, found bytes in a file that was opened as letters; open it with mode 'rb'"
+        ) from error
 
 
 def as_array(value: object) -> object:

@@ -192,6 +192,20 @@ FRAMES: dict[str, tuple[Callable[[], Any], str]] = {
     "NaN": (lambda: np.full((8, 9, 3), np.nan, np.float32), "found float32 [8, 9, 3]"),
     "floats from 0 to 1": (lambda: np.zeros((8, 9, 3)), "found float64 [8, 9, 3]"),
     "16 bits": (lambda: np.zeros((8, 9, 3), np.uint16), "found uint16 [8, 9, 3]"),
+    "16 bits of another byte order": (
+        lambda: np.zeros((8, 9, 3), ">u2"),
+        "keep the upper 8 bits: (frame >> 8)",
+    ),
+    "12 bits in 16": (
+        lambda: np.full((8, 9, 3), 4_000, np.uint16),
+        "keep the upper 8 of 12 bits: (frame >> 4)",
+    ),
+    "what was normalised": (
+        lambda: np.array([[[-1.0, 0, 1]]]),
+        "what the camera gives, 0 to 255, before anything is normalised",
+    ),
+    "several grey frames": (lambda: np.zeros((7, 8, 9), np.uint8), "frames[..., None], 3, axis=3"),
+    "a list of batches": (lambda: np.zeros((2, 8, 9, 3), np.uint8), "; pass frames [N, H, W, 3]"),
     "signed bytes": (lambda: np.zeros((8, 9, 3), np.int8), "found int8 [8, 9, 3]"),
     "Python objects": (lambda: np.zeros((8, 9, 3), object), "found object [8, 9, 3]"),
     "no rows": (lambda: np.zeros((0, 9, 3), np.uint8), "found one of 9 x 0 pixels"),
@@ -242,7 +256,16 @@ NPY: dict[str, tuple[Callable[[], bytes], str]] = {
         lambda: npy(np.zeros((2, 3))).replace(b"(2, 3)", b"(x, 3)"),
         "expected a .npy",
     ),
-    "another shape": (lambda: npy(np.zeros((3, 2), np.float32)), "found shape [3, 2]"),
+    "another shape": (
+        lambda: npy(np.zeros((3, 2), np.float32)),
+        "found shape [3, 2]; move its axes: array.transpose(1, 0)",
+    ),
+    "a batch": (
+        lambda: npy(np.zeros((5, 2, 3), np.float32)),
+        "found shape [5, 2, 3]; pass its parts",
+    ),
+    "one axis": (lambda: npy(np.zeros(6, np.float32)), "array.reshape(2, 3)"),
+    "a number less": (lambda: npy(np.zeros((2, 2), np.float32)), "; cut or fill it"),
     "text": (lambda: npy(np.array([["a"] * 3] * 2)), "found <U1"),
     "NaN": (lambda: npy(np.full((2, 3), np.nan, np.float32)), "expected finite numbers"),
 }

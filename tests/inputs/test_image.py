@@ -165,6 +165,8 @@ def test_several_frames_are_as_many_inputs(tmp_path: Path) -> None:
     (tmp_path / "opened").write_bytes(data)
     with (tmp_path / "opened").open("rb") as opened:
         assert SMALL.several(opened) == [data]
+    with (tmp_path / "opened").open() as letters, pytest.raises(InputError, match=r"mode 'rb'$"):
+        SMALL.several(letters)
     (tmp_path / "opened").unlink()
     assert len(SMALL.several(frames[0, :, :, 0])) == 1  # refused as grey, and not row by row
     (tmp_path / "b.PNG").write_bytes(encoded(flat(0, "L")))

@@ -225,7 +225,7 @@ def _array() -> Case:
         garbage=[
             (None, "None"),
             (float("nan"), "NaN"),
-            (b"", "bytes"),
+            (b"", "an empty file"),
             (np.full((3, 4), np.nan, np.float32), "finite numbers"),
             (np.full((3, 4), 1e300), "finite numbers"),
             (rows[0].T, "found shape [4, 3]"),
@@ -531,6 +531,17 @@ def test_what_says_that_it_is_an_array_is_one() -> None:
             1,
             1,
         ]
+    square = cfedge.inputs.of(Array("array", "float32", (2, 2)), {})
+    rows = np.arange(4.0).reshape(2, 2)
+    written = io.BytesIO()
+    np.save(written, rows)
+    for one in (rows.tolist(), written.getvalue(), io.BytesIO(written.getvalue())):
+        (only,) = square.several(one)
+        np.testing.assert_array_equal(square.prepare(only).feeds["array"], [rows])
+    (short,) = square.several(row)  # refused as it is, and not number by number
+    with pytest.raises(InputError, match=r"found shape \[4\]"):
+        square.prepare(short)
+    assert len(square.several([rows, rows])) == len(square.several([rows.tolist()] * 2)) == 2
     read = cfedge.inputs.reader("array")
     (doubt,) = read.doubts([row, row, row[:3]])
     assert doubt[0] == [2]

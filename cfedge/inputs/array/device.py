@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -11,7 +12,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cfedge.errors import IncompatibleError, InputError, UsageError
-from cfedge.inputs.array.reading import check_unmasked, content, from_list
+from cfedge.inputs.array.reading import (
+    check_unmasked,
+    content,
+    from_list,
+    nested,
+    read_npy,
+    step_to,
+)
 from cfedge.inputs.array.spec import Array
 from cfedge.inputs.modality import Dumped, Input, Legibility, Prepared, Tensor
 from cfedge.inputs.several import as_array, described, json_kind, listed
@@ -42,15 +50,17 @@ class ArrayInputs:
 
     def several(self, given: object) -> list[Input]:
         """Return arrays as a list. An array of the backbone's own number of axes, numbers in a row
-        or a path are one; an array of one axis more is a batch of them.
+        a path or a file are one; an array of one axis more is a batch of them.
         """
-        if isinstance(given, str | os.PathLike):
+        if isinstance(given, io.BufferedIOBase):
+            given = given.read()  # once, as it is read once
+        if isinstance(given, str | os.PathLike | bytes | bytearray):
             return [given]
-        if isinstance(given, list | tuple) and given and _is_number(given[0]):
+        if isinstance(given, list | tuple) and nested(given) == len(self._shape):
             return [given]
         given = as_array(given)
         if isinstance(given, np.ndarray) and given.dtype != object:
-            return [given] if given.ndim in (0, len(self._shape)) else list(given)
+            return [given] if given.ndim <= len(self._shape) else list(given)
         return listed(given, "array")
 
     def prepare(self, value: Input, position: int = 0) -> Prepared:
@@ -67,6 +77,8 @@ class ArrayInputs:
         where = f"input {position}"
         if isinstance(value, str | os.PathLike):
             value = content(value, where)
+        if isinstance(value, bytes | bytearray):
+            value = read_npy(bytes(value), where)
         if isinstance(value, list | tuple):
             value = from_list(value, where)
         value = as_array(value)
@@ -78,9 +90,8 @@ class ArrayInputs:
             )
         if value.shape != self._shape:
             raise InputError(
-                f"{where}: expected an array {self._form()}, found shape {list(value.shape)}; cut"
-                " or"
-                " fill it to that"
+                f"{where}: expected an array {self._form()}, found shape {list(value.shape)};"
+                f" {step_to(self._shape, value.shape)}"
             )
         return Prepared({"array": self._cast(value, where)[None]}, (), truncated=False)
 
@@ -207,10 +218,6 @@ class ArrayInputs:
         return
 
     thumbnail = picture
-
-
-def _is_number(value: object) -> bool:
-    return isinstance(value, int | float | np.number)
 
 
 def _json_schema(dtype: np.dtype[Any], shape: tuple[int, ...]) -> dict[str, object]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import math
 import os
 from typing import Any
 
@@ -14,7 +15,7 @@ from cfedge.first_bytes import FIRST_BYTES, known
 from cfedge.inputs.several import json_kind
 from cfedge.plain_files import read_plain
 
-__all__ = ["check_unmasked", "content", "from_list", "read_npy"]
+__all__ = ["check_unmasked", "content", "from_list", "nested", "read_npy", "step_to"]
 
 Values = NDArray[Any]
 #: Of a ``.npy`` file's header.
@@ -118,3 +119,23 @@ def _check_leaves(value: object, where: str) -> None:
             _check_leaves(one, where)
     elif not isinstance(value, int | float | np.number | np.bool_ | np.ndarray):
         raise InputError(f"{where}: expected numbers, found {json_kind(value)}; pass numbers alone")
+
+
+def nested(value: object) -> int:
+    """Return how many lists are in one another, where the last one holds numbers; else 0."""
+    depth = 0
+    while isinstance(value, list | tuple) and value:
+        depth, value = depth + 1, value[0]
+    return depth if isinstance(value, int | float | np.number) else 0
+
+
+def step_to(wanted: tuple[int, ...], shape: tuple[int, ...]) -> str:
+    """Say how an array of one shape becomes one of another."""
+    if len(shape) > len(wanted) and shape[-len(wanted) :] == wanted:
+        return "pass its parts, each an array of its own"
+    if sorted(shape) == sorted(wanted) and len(set(shape)) == len(shape):
+        axes = ", ".join(str(shape.index(size)) for size in wanted)
+        return f"move its axes: array.transpose({axes})"
+    if math.prod(shape) == math.prod(wanted):
+        return f"if its numbers are in that order: array.reshape{wanted}"
+    return "cut or fill it to that"

@@ -25,6 +25,7 @@ Pixels = NDArray[np.uint8]
 
 
 _AS_IT_IS = "pass what the camera gives, 0 to 255"
+_ONE_BY_ONE = "pass frames [N, H, W, 3], or one alone"
 
 
 def is_file(value: object) -> bool:
@@ -66,7 +67,7 @@ def frame(array: Array, where: str) -> Pixels:
 def _remedy(array: Array) -> str:
     """Say how what looks like a frame becomes one."""
     layout = _layout(array)
-    if array.dtype == np.uint8 or layout == _AS_IT_IS:
+    if array.dtype == np.uint8 or layout in (_AS_IT_IS, _ONE_BY_ONE):
         return layout or f"{_AS_IT_IS}: frame.astype(np.uint8)"
     return f"{layout}; then {_scale(array)}" if layout else _scale(array)
 
@@ -79,17 +80,30 @@ def _layout(array: Array) -> str:
         return "leave the fourth value of each pixel out: frame[..., :3]"
     if array.ndim == 3 and array.shape[2] != 3 and array.shape[0] in (3, 4):
         return "move the colours last: frame.transpose(1, 2, 0), of a tensor frame.permute(1, 2, 0)"
-    return "" if array.ndim == 3 and array.shape[2] == 3 else _AS_IT_IS
+    if array.ndim == 3 and array.shape[2] != 3:
+        return "repeat the grey of several frames: np.repeat(frames[..., None], 3, axis=3)"
+    if array.ndim > 3:
+        return _ONE_BY_ONE
+    return "" if array.ndim == 3 else _AS_IT_IS
 
 
 def _scale(array: Array) -> str:
+    """Say how numbers of another dtype become those from 0 to 255."""
     if array.dtype == np.bool_:
         return "scale it: frame.astype(np.uint8) * 255"
-    if array.dtype.kind == "f" and (array <= 1).all():
+    if array.dtype.kind not in "iuf" or not array.size:
+        return f"{_AS_IT_IS}: frame.astype(np.uint8)"
+    least, most = array.min(), array.max()
+    if array.dtype.kind == "f" and least >= 0 and most <= 1:
         return "scale it: (frame * 255).astype(np.uint8)"
-    if array.dtype == np.uint16:
+    if array.dtype.kind == "u" and array.dtype.itemsize == 2:
+        bits = max(8, int(most).bit_length())
+        if bits in (10, 12, 14):  # what cameras give in 16
+            return f"keep the upper 8 of {bits} bits: (frame >> {bits - 8}).astype(np.uint8)"
         return "keep the upper 8 bits: (frame >> 8).astype(np.uint8)"
-    return f"{_AS_IT_IS}: frame.astype(np.uint8)"
+    if least >= 0 and most <= 255:
+        return f"{_AS_IT_IS}: frame.astype(np.uint8)"
+    return f"{_AS_IT_IS}, before anything is normalised"
 
 
 def middle(pixels: Pixels, height: int, width: int) -> Pixels:
