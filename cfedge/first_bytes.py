@@ -4,6 +4,7 @@ where something else was expected. Pure.
 
 from __future__ import annotations
 
+import re
 from typing import NamedTuple
 
 __all__ = ["FIRST_BYTES", "Known", "UNPACK", "known"]
@@ -29,7 +30,10 @@ _PAGE = Known(
     "a web page, such as a site shows before somebody logs in",
     "open the address in a browser and download the file itself",
 )
-_CONVERT = "convert it to JPEG"
+_CONVERT = "convert it to JPEG or PNG"
+_RAW = Known("a camera's raw picture", "develop it to JPEG")
+#: Netpbm's, with binary pixels: nothing else of letters goes on so.
+_PIXMAP = re.compile(rb"P[4-6fF]\s+(?:#[^\n]*\n\s*)?\d+\s+\d+\s").match
 _HEIC = (b"hei", b"hev", b"mif1", b"msf1")
 #: Where a mark stands, the mark, and what it begins. Before one that stands further in there is a
 #: NUL, which no file of letters has.
@@ -64,12 +68,14 @@ _MARKS: tuple[tuple[int, bytes, Known], ...] = (
     (0, b"GIF8", Known("a picture (GIF)")),
     (0, b"II*\0", Known("a picture (TIFF)")),
     (0, b"MM\0*", Known("a picture (TIFF)")),
-    (0, b"8BPS", Known("a Photoshop picture")),
-    (0, b"\0\0\0\x0cjP  ", Known("JPEG 2000")),
-    (0, b"\xffO\xffQ", Known("JPEG 2000")),
-    (0, b"\0\0\0\x0cJXL ", Known("JPEG XL")),
-    (0, b"\xff\x0a", Known("JPEG XL")),
-    (0, b"\0\0\1\0", Known("an icon")),
+    (0, b"8BPS", Known("a Photoshop picture", _CONVERT)),
+    (0, b"\0\0\0\x0cjP  ", Known("JPEG 2000", _CONVERT)),
+    (0, b"\xffO\xffQ", Known("JPEG 2000", _CONVERT)),
+    (0, b"\0\0\0\x0cJXL ", Known("JPEG XL", _CONVERT)),
+    (0, b"\xff\x0a", Known("JPEG XL", _CONVERT)),
+    (0, b"\0\0\1\0", Known("an icon", _CONVERT)),
+    (0, b"FUJIFILMCCD-RAW", _RAW),
+    (4, b"ftypcrx ", _RAW),
     (0, b"v/1\1", Known("OpenEXR")),
     (128, b"DICM", Known("a DICOM file")),
     *((4, b"ftyp" + brand, Known("a HEIC picture", _CONVERT)) for brand in _HEIC),
@@ -99,6 +105,8 @@ def known(start: bytes) -> Known | None:
             return found
     if start[:4] == b"RIFF" and start[8:12] in _RIFF:
         return Known(_RIFF[start[8:12]])
+    if _PIXMAP(start):
+        return Known("a portable pixmap (PPM)", _CONVERT)
     page = start.lstrip(b"\xef\xbb\xbf \t\r\n").lower()
     if page.startswith((b"<!doctype html", b"<html")):
         return _PAGE

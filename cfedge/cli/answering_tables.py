@@ -73,6 +73,11 @@ def check_table(
             "--data: expected --json where several answers are asked for, found CSV, which has one"
             " in each row; add --json, or leave --top and --coverage out"
         )
+    if data is not None and data.is_dir():
+        raise UsageError(
+            f"--data: expected a table, found the folder {str(data)!r}; to have its files answered,"
+            " name it without --data"
+        )
     if data is not None and inputs:
         raise UsageError("--data: expected no inputs beside it, found some; leave it or them out")
     if out is not None and os.path.lexists(out):

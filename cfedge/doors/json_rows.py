@@ -48,6 +48,10 @@ class _Line(NamedTuple):
     fault: str = ""
 
 
+#: The keys of an object that holds boxes or outlines, by the program that writes it.
+_BOXES = {"COCO": {"images", "annotations", "categories"}, "LabelMe": {"imagePath", "shapes"}}
+
+
 def sheet(path: Path, reading: Reading) -> Sheet:
     """Open a file.
 
@@ -101,11 +105,12 @@ def _entries(path: Path, whole: str, reading: Reading) -> Iterator[_Line]:
         raise DataError(
             f"{path}{line}: expected a JSON array of objects, found {_place(error)}; save it again"
         ) from error
-    if isinstance(value, dict) and {"images", "annotations", "categories"} <= value.keys():
-        raise DataError(
-            f"{path}: expected rows of one label each, found annotations of COCO, which are of parts"
-            " of pictures; write a table of the files and their labels"
-        )
+    for program, keys in _BOXES.items():
+        if isinstance(value, dict) and keys <= value.keys():
+            raise DataError(
+                f"{path}: expected rows of one label each, found annotations of {program}, which are"
+                " of parts of pictures; write a table of the files and their labels"
+            )
     if isinstance(value, dict) and isinstance(value.get("data"), list):
         value = _of_split(value)
     elif (isinstance(value, dict) and (rows := rows_of(value, path, reading)) is not None) or (

@@ -7,6 +7,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from functools import lru_cache
+from itertools import chain, islice
 from pathlib import Path
 
 from cfedge.errors import DataError
@@ -15,6 +16,10 @@ __all__ = ["inside", "is_address"]
 
 #: A path of Windows that begins with a drive.
 _DRIVE = re.compile(r"[A-Za-z]:[\\/]").match
+#: Of a path: what is longer is something else.
+_LONG = 512
+#: Of the files that are looked through for one that is missing.
+_MOST = 100_000
 #: https://..., gs://..., data:image/png;base64,...
 _ADDRESS = re.compile(r"[a-z][a-z0-9+.-]+:/[/\w]|data:", re.IGNORECASE).match
 
@@ -66,6 +71,12 @@ def inside(cell: object, folder: Path, noun: str, where: str) -> Path:
         there = ""
         if alike := _alike(path):
             there, step = f" (but {alike!a:.80})", "write names as the files have them"
+        elif below := _below(folder, cell.strip()):
+            there, step = f" (but {below!a:.80})", "write paths from the table's folder"
+        elif cell.lstrip().startswith("["):
+            step = "give lists of numbers in JSON lines or Parquet, or the path of a .npy file"
+        elif len(cell) > _LONG:
+            step = "save what it holds as a file, and write its path"
         shown = f"{cell.strip()!r:.80}".replace("\\\\", "\\")  # as it stands there
         raise DataError(
             f"{where}: expected {noun}, found no file {shown} in {folder}{there}; {step}"
@@ -89,6 +100,33 @@ def _alike(path: Path) -> str:
 def _looks(folder: Path, modified: int) -> dict[str, str]:
     """The names in a folder by how they look, once for as long as it is not changed."""
     return {_look(entry.name): entry.name for entry in folder.iterdir()}
+
+
+def _below(folder: Path, name: str) -> str:
+    """Return the file in a folder beside, or of a name that also has an ending, which a cell without
+    these may mean; empty where there is none, or more than one.
+    """
+    try:
+        modified = folder.stat().st_mtime_ns
+    except OSError:
+        return ""
+    found = _ends(folder, modified).get(name.removeprefix("./"), ())
+    return found[0] if len(found) == 1 else ""
+
+
+@lru_cache(maxsize=2)
+def _ends(folder: Path, modified: int) -> dict[str, list[str]]:
+    """The files of a folder and of those in it, by their names without folder and ending, once for
+    as long as it is not changed.
+    """
+    found: dict[str, list[str]] = {}
+    for path in islice(chain(folder.glob("*"), folder.glob("*/*")), _MOST):
+        if not path.is_file():
+            continue
+        inside = path.relative_to(folder)
+        for end in {path.name, path.stem, str(inside.with_suffix(""))} - {str(inside)}:
+            found.setdefault(end, []).append(inside.as_posix())
+    return found
 
 
 def _look(name: str) -> str:

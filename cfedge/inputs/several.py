@@ -5,12 +5,13 @@ one array: tensors, columns, buffers.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from pathlib import Path
 from typing import Any
 
 from cfedge.errors import InputError
 from cfedge.values import is_missing, value_words
 
-__all__ = ["as_array", "described", "json_kind", "listed"]
+__all__ = ["a_folder_in", "as_array", "described", "json_kind", "listed"]
 
 
 def listed(given: object, noun: str) -> list[Any]:
@@ -68,6 +69,12 @@ def as_array(value: object) -> object:
         return np.asarray(value)
     except Exception:  # each package raises its own: then it is none
         return value
+
+
+def a_folder_in(value: str) -> str:
+    """Return what to name instead of a folder that holds no inputs: one in it, where there is one."""
+    inside = sorted(entry.name for entry in Path(value).iterdir() if entry.is_dir())
+    return f"a folder in it, such as {str(Path(value, inside[0]))!r}" if inside else "another"
 
 
 def described(value: object) -> str:

@@ -73,6 +73,13 @@ PICTURES: dict[str, tuple[Callable[[], bytes], str]] = {
     "an SVG": (lambda: b'<svg xmlns="http://www.w3.org/2000/svg"/>', "found an SVG drawing"),
     "an SVG with a declaration": (lambda: b'<?xml version="1.0"?><svg/>', "found an SVG drawing"),
     "a PDF": (lambda: b"%PDF-1.7 ...", "found a PDF"),
+    "an answer of a site": (lambda: b'{"error": "gone"}', "found JSON; download the picture"),
+    "a file that was never written": (lambda: bytes(4096), "found zeros alone; leave it out"),
+    "a camera's raw picture": (
+        lambda: b"II*\0\x10\0\0\0CR\2\0" + bytes(64),
+        "found a damaged TIFF, or a camera's raw picture",
+    ),
+    "a greymap of floats": (lambda: b"Pf\n2 1\n-1.0\n" + bytes(8), "a portable pixmap"),
     "an iPhone's HEIC": (lambda: b"\x00\x00\x00\x18ftypheic" + bytes(64), "found HEIC; convert it"),
     "an AVIF": (lambda: b"\x00\x00\x00\x18ftypavif" + bytes(64), "found AVIF; convert it"),
     "a ZIP file": (lambda: b"PK\x03\x04" + bytes(64), "a ZIP archive or a workbook; unpack it"),

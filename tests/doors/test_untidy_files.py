@@ -119,6 +119,7 @@ REFUSED: dict[str, tuple[str, str, str]] = {
     "labels as Python writes lists": ("a.csv", 'text,label\na,"[\'on\']"\nb,"[\'on\']"\nc,x\nd,x\n', "signs around it that a program wrote"),
     "one number written in two ways": ("a.csv", "text,label\na,1.0\nb,1.0\nc,1\nd,1\n", "labels that look different"),
     "quotes around each line": ("a.csv", '"text,label"\n"a,on"\n', "each line stands in quotes, as one cell"),
+    "boxes of LabelMe": ("a.json", '{"imagePath": "1.png", "shapes": [{"label": "cat"}]}', "annotations of LabelMe, which are"),
     "boxes of COCO": ("a.json", '{"images": [], "annotations": [], "categories": []}', "annotations of COCO, which are of parts"),
     "intents of LUIS": ("a.json", '{"intents": [{"name": "on"}], "utterances": [{"text": "a", "intent": "on"}]}', "say which is meant with --label-column intent"),
     "two questions": ("a.json", asked({"intent": "on", "mood": "calm"}, {"intent": "off", "mood": "calm"}), "found 'text', 'intent', 'mood'; say which is meant"),

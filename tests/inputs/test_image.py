@@ -176,6 +176,9 @@ def test_several_frames_are_as_many_inputs(tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
     with pytest.raises(InputError, match="argument 2: expected pictures in the folder, found none"):
         SMALL.words(str(tmp_path / "empty"), "argument 2")
+    (tmp_path / "empty" / "cat").mkdir()
+    with pytest.raises(InputError, match=r"; name a folder in it, such as '.*empty/cat'$"):
+        SMALL.words(str(tmp_path / "empty"), "argument 2")
 
 
 def test_golden_pictures_are_kept_small_and_say_where_they_decode_otherwise() -> None:

@@ -22,7 +22,7 @@ from cfedge.inputs.array.reading import (
 )
 from cfedge.inputs.array.spec import Array
 from cfedge.inputs.modality import Dumped, Input, Legibility, Prepared, Tensor
-from cfedge.inputs.several import as_array, described, json_kind, listed
+from cfedge.inputs.several import a_folder_in, as_array, described, json_kind, listed
 
 __all__ = ["ArrayInputs", "opened", "stored", "versions"]
 
@@ -199,7 +199,8 @@ class ArrayInputs:
         found = sorted(path for path in Path(value).iterdir() if path.suffix.lower() == ".npy")
         if not found:
             raise InputError(
-                f"{where}: expected .npy files in the folder, found none in {value!r}; name another"
+                f"{where}: expected .npy files in the folder, found none in {value!r}; name"
+                f" {a_folder_in(value)}"
             )
         return list(found)
 

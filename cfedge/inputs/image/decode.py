@@ -42,11 +42,12 @@ _OTHERS = (
     (b"<!doctype", "an HTML page", "download the picture itself"),
     (b"<html", "an HTML page", "download the picture itself"),
     (b"%pdf", "a PDF", "render its page to PNG"),
+    (b'{"', "JSON", "download the picture itself"),
 )
 #: What those of `FORMATS` begin with: where one cannot be read it is damaged.
 _HEADS = {
-    b"\x89PNG": "PNG", b"\xff\xd8\xff": "JPEG", b"GIF8": "GIF", b"II*\0": "TIFF",
-    b"MM\0*": "TIFF",
+    b"\x89PNG": "PNG", b"\xff\xd8\xff": "JPEG", b"GIF8": "GIF",
+    **dict.fromkeys((b"II*\0", b"MM\0*"), "TIFF, or a camera's raw picture"),
 }  # fmt: skip
 #: Where an ISO file states its brand.
 _BRANDS = {
@@ -199,8 +200,9 @@ def _large(where: str, size: str) -> InputError:
 def _foreign(data: bytes, where: str) -> InputError:
     """What a file is that is none of `FORMATS`."""
     formats = ", ".join(FORMATS)
-    if not data:
-        return _odd(where, "a picture", "an empty file", "leave it out")
+    if not any(data[:FIRST_BYTES]):
+        found = "zeros alone" if data else "an empty file"
+        return _odd(where, "a picture", found, "leave it out")
     if data[4:8] == b"ftyp" and data[8:12] in _BRANDS:
         name = _BRANDS[data[8:12]]
         return _odd(where, formats, name, "convert it to JPEG (for example with pillow-heif)")
@@ -216,7 +218,7 @@ def _foreign(data: bytes, where: str) -> InputError:
                 where, "a whole picture", f"a damaged {name}", "save it anew, or leave it out"
             )
     convert = "convert it to JPEG or PNG"
-    if data.startswith(b"P") and data[1:2] in b"1234567" and data[2:3].isspace():
+    if data.startswith(b"P") and data[1:2] in b"1234567fF" and data[2:3].isspace():
         return _odd(where, formats, "a portable pixmap (PPM)", convert)
     other = known(data[:FIRST_BYTES])
     if other is not None:

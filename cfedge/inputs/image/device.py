@@ -23,7 +23,7 @@ from cfedge.inputs.image.sources import encoded, is_file, is_opened, path_of
 from cfedge.inputs.image.spec import Image
 from cfedge.inputs.image.stored import StoredImages
 from cfedge.inputs.modality import Input, Legibility, Prepared, Tensor
-from cfedge.inputs.several import as_array, json_kind, listed
+from cfedge.inputs.several import a_folder_in, as_array, json_kind, listed
 
 __all__ = ["ImageInputs", "SUFFIXES", "opened", "stored", "versions"]
 
@@ -139,7 +139,7 @@ class ImageInputs(StoredImages):
         if not pictures:
             raise InputError(
                 f"{where}: expected pictures in the folder, found none of {', '.join(SUFFIXES)} in"
-                f" {value!r}; name another"
+                f" {value!r}; name {a_folder_in(value)}"
             )
         return list(pictures)
 

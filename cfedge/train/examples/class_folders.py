@@ -41,6 +41,8 @@ __all__ = [
 
 #: Folders beside the pictures that say what stands where in them.
 _BOXES = ("labels", "annotations")
+#: What tables of paths are called.
+_TABLES = (".csv", ".tsv", ".jsonl", ".parquet", ".xlsx")
 #: What systems leave in folders.
 _LITTER = ("thumbs.db", "desktop.ini", "icon\r")
 
@@ -119,7 +121,8 @@ def labelled_files(path: Path, known: Files) -> LabelledFiles:
         shown = ", ".join(map(repr, layout.tasks[:4]))
         raise DataError(
             f"{path}: expected one folder a label, found folders of them in several ({shown:.120});"
-            " give one of these, or all as tasks without naming one"
+            " give one of these, or all as tasks without naming one; if these are the labels, move the"
+            " files of each right into it"
         )
     _check_labels(path, layout)
     found = [
@@ -146,7 +149,7 @@ def left_out(path: Path, known: Files) -> tuple[str, ...]:
     assumed = known.notes if isinstance(known, Documents) else ()
     if not path.is_dir():
         return assumed
-    others, empty = list[str](), list[str]()
+    others, empty, links = list[str](), list[str](), list[str]()
     for entry in sorted(path.rglob("*")):
         name = entry.relative_to(path)
         if any(map(is_hidden, name.parts)) or name.name.lower() in _LITTER:
@@ -154,10 +157,17 @@ def left_out(path: Path, known: Files) -> tuple[str, ...]:
         if entry.is_file():
             if len(name.parts) > 1 and not is_input(name, known.suffixes) and not is_note(name):
                 others.append(name.as_posix())
+        elif entry.is_symlink():
+            links.append(name.as_posix())
         elif entry.is_dir() and next(entry.iterdir(), None) is None:
             empty.append(name.as_posix())
     notes = [
         f"the folder {name!r:.80} of {path} is empty: nothing is learned of it" for name in empty
+    ]
+    notes += [
+        f"{name!r:.80} of {path} is a link to a folder, which is not followed: nothing is learned of"
+        " it; copy the folder there"
+        for name in links
     ]
     if len(others) == 1:
         notes.append(f"{others[0]!r:.80} was left out of {path}: it is none of {_listed(known)}")
@@ -205,10 +215,20 @@ def _check_labels(path: Path, layout: Layout) -> None:
         found = f"all files in the folder {one!r}, whose name is no label"
     else:
         return
+    step = "give a table of paths and labels"
+    if table := _table(path):
+        step = f"give the table {table!r:.80}, if it has their paths and labels"
     raise DataError(
         f"{path}: expected one folder a label, found {found}; put each file into the folder of its"
-        " label, or give a table of paths and labels"
+        f" label, or {step}"
     )
+
+
+def _table(path: Path) -> str | None:
+    """Return the only table right in a folder, which may name what lies in its folders."""
+    beside = [] if path.is_file() else [one.name for one in path.iterdir() if one.is_file()]
+    tables = [name for name in beside if PurePosixPath(name).suffix.lower() in _TABLES]
+    return tables[0] if len(tables) == 1 else None
 
 
 def _boxes(path: Path, layout: Layout) -> str | None:

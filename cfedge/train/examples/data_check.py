@@ -9,10 +9,10 @@ cell.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import NamedTuple
 
 from cfedge.doors import Reading, sheet
@@ -20,12 +20,12 @@ from cfedge.doors.columns import same
 from cfedge.doors.reading import Record, Sheet
 from cfedge.doors.saved_datasets import is_saved, splits
 from cfedge.errors import DataError, TaskError
-from cfedge.inputs import DEFAULT_KIND, KINDS
+from cfedge.inputs import DEFAULT_KIND, KINDS, reader
 from cfedge.train.examples.class_files import known_files
 from cfedge.train.examples.class_folders import are_class_folders, are_tasks, labelled_files
 from cfedge.train.examples.data import INPUT_AND_LABEL, split_files
 from cfedge.train.examples.doubts import doubts
-from cfedge.train.examples.files_check import Fault, files_by_split, looked_at_files
+from cfedge.train.examples.files_check import Fault, files_by_split, files_named, looked_at_files
 from cfedge.train.examples.labels import check_name
 from cfedge.train.examples.near import are_many, near_each_other
 from cfedge.train.examples.rows import Columns, Table, examples_of, looked_at, places
@@ -200,9 +200,12 @@ def _of_sheet(
         opened = given(Reading(columns.wanted, encoding))
         try:
             names = opened.header or next(opened.rows, Record(0, {})).cells
+            kind = _kind_by(names, columns)
+            if kind is None:  # of a saved dataset the rows are there once
+                again = Path(source).is_file()
+                kind = _kind_of(next(opened.rows, Record(0, {})).cells if again else {}, columns)
         finally:
             opened.close()
-        kind = _kind_by([*names], columns)
     columns = columns_of(Path(source), columns, kind)
     reading = Reading(columns.wanted, encoding)
     opened = given(reading)
@@ -210,12 +213,19 @@ def _of_sheet(
     return table, [_fault(table, numbers, found) for found, numbers in wrong.items()]
 
 
-def _kind_by(header: Sequence[object], columns: Columns) -> str:
+def _kind_by(header: Iterable[object], columns: Columns) -> str | None:
     """The kind whose column is there, where the column that is asked for is not."""
     names = [same(str(name)) for name in header]
-    if same(columns.input) in names:
-        return DEFAULT_KIND
-    return next((one for one in KINDS if one in names), DEFAULT_KIND)
+    asked_for = same(columns.input) in names
+    return None if asked_for else next((one for one in KINDS if one in names), DEFAULT_KIND)
+
+
+def _kind_of(cells: Mapping[str, object], columns: Columns) -> str:
+    """The kind of the file that a cell of the column that is asked for names, where it names one."""
+    told = {same(str(name)): cell for name, cell in cells.items()}.get(same(columns.input))
+    words = str(told).split()
+    ending = PurePath(words[0]).suffix.lower() if len(words) == 1 else ""
+    return next((one for one in KINDS if ending and ending in reader(one).suffixes), DEFAULT_KIND)
 
 
 def _near(table: Table) -> list[str]:
@@ -233,6 +243,6 @@ def _near(table: Table) -> list[str]:
 
 
 def _fault(table: Table, numbers: Sequence[int], found: str) -> Fault:
-    if table.unit == "file":
-        return Fault(table.source, found)
+    if table.names:
+        return Fault(f"{table.source}: {files_named(table.names, numbers)}", found)
     return Fault(f"{table.source}, {places(numbers, table.unit, most=20)}", found)

@@ -15,7 +15,7 @@ from cfedge.train.examples.class_files import Files, LabelledFile, LabelledFiles
 from cfedge.train.examples.class_folders import left_out
 from cfedge.train.examples.rows import Faults, Table
 
-__all__ = ["Fault", "files_by_split", "looked_at_files"]
+__all__ = ["Fault", "files_by_split", "files_named", "looked_at_files"]
 
 
 @dataclass(frozen=True)
@@ -56,12 +56,14 @@ def looked_at_files(
             faults.add(found, number)
     values, labels, numbers = zip(*kept, strict=True) if kept else ((), (), ())
     notes = (*notes, *left_out(path, known))
-    return Table(values, labels, (), str(path), numbers, "file", notes, kind), [
-        Fault(f"{path}: {_files_named(files, places)}", found)
+    names = tuple(str(file.path) for file in files)
+    return Table(values, labels, (), str(path), numbers, "file", notes, kind, names=names), [
+        Fault(f"{path}: {files_named(names, places)}", found)
         for found, places in faults.said().items()
     ]
 
 
-def _files_named(files: Sequence[LabelledFile], numbers: Sequence[int]) -> str:
+def files_named(names: Sequence[str], numbers: Sequence[int]) -> str:
+    """Return how a sentence names files, by their numbers from 1: the first, and how many more."""
     more = f" and {counted(len(numbers) - 1, 'more file')}" if len(numbers) > 1 else ""
-    return f"{files[numbers[0] - 1].path}{more}"
+    return f"{names[numbers[0] - 1]}{more}"

@@ -28,7 +28,8 @@ class Table(NamedTuple):
     """What one parse of a file gives: of each row its input, its label, its task, its number and its
     group.
 
-    `labels`, `tasks` and `groups` are empty where they were not asked for.
+    `labels`, `tasks` and `groups` are empty where they were not asked for, and so are `names`, those
+    of all files, where the inputs are none.
     """
 
     inputs: tuple[Input, ...]
@@ -40,6 +41,7 @@ class Table(NamedTuple):
     notes: tuple[str, ...] = ()
     kind: str = DEFAULT_KIND
     groups: tuple[str, ...] = ()
+    names: tuple[str, ...] = ()
 
 
 def looked_at(

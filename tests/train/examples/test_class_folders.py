@@ -289,7 +289,8 @@ def test_a_folder_of_folders_of_labels_is_several_tasks(tmp_path: Path) -> None:
         "cars": {"red": 1, "blue": 1},
     }
     with pytest.raises(
-        DataError, match=r"found folders of them in several \('cars', 'pets'\); give"
+        DataError,
+        match=r"found folders of them in several \('cars', 'pets'\); give .* move the files of each",
     ):
         load(tmp_path / "all", kind="image")
 
@@ -321,6 +322,10 @@ def test_a_path_that_is_none_here_is_told_with_what_to_do(tmp_path: Path) -> Non
         "cat\\1.png": rf"found no file 'cat\1.png' in {tmp_path}; write paths with /",
         "cat/2.png": f"found no file 'cat/2.png' in {tmp_path}; correct the path",
         "CAT/1.png": f"found no file 'CAT/1.png' in {tmp_path}; correct the path",
+        "1.png": "(but 'cat/1.png'); write paths from the table's folder",
+        "cat/1": "(but 'cat/1.png'); write paths from the table's folder",
+        "iVBORw0KGgo/" * 50: "save what it holds as a file, and write its path",
+        "[1": "give lists of numbers in JSON lines or Parquet",
         "cat/1.PNG": "(but '1.png'); write names as the files have them",
         "cat/caf\u00e9.png": "(but 'cafe\\u0301.png'); write names as the files have them",
         f"file://{tmp_path}/cat/1.png": "write the path alone",
@@ -347,6 +352,10 @@ def test_what_is_left_out_of_a_folder_is_told(tmp_path: Path) -> None:
     (note,) = load(folder, kind="image").notes
     assert note.startswith("the folder 'bird' of ")
     (folder / "bird").rmdir()
+    (folder / "bird").symlink_to(tree(tmp_path / "there", "1.png"))
+    for notes in (load(folder, kind="image").notes, check(folder).notes):
+        assert ["'bird' of " in note and "a link to a folder" in note for note in notes] == [True]
+    (folder / "bird").unlink()
     (folder / "cat" / "3.heic").write_bytes(b"x")
     for notes in (load(folder, kind="image").notes, check(folder).notes):
         assert [note.partition(" was left out of ")[0] for note in notes] == ["'cat/3.heic'"]
@@ -367,6 +376,8 @@ def test_folders_that_are_no_labels_are_refused(tmp_path: Path) -> None:
     split = tree(tmp_path / "split", "images/train/1.png", "images/val/2.png")
     cvat = tree(tmp_path / "cvat", "Images/1.png", "Images/2.png")
     (cvat / "annotations.xml").write_text("<annotations/>")
+    kaggle = tree(tmp_path / "kaggle", "images/1.png", "images/2.png")
+    (kaggle / "labels.csv").write_text("name,label\n1.png,cat\n")
     voc = tree(tmp_path / "voc", "JPEGImages/1.png", "JPEGImages/2.png")
     (voc / "Annotations").mkdir()
     for folder, found in (
@@ -376,6 +387,7 @@ def test_folders_that_are_no_labels_are_refused(tmp_path: Path) -> None:
         (boxed, "found the folder 'images' beside a folder 'labels'"),
         (split, r"found files right in the folders of splits \(train, val\)"),
         (cvat, "found all files in the folder 'Images', whose name is no label"),
+        (kaggle, r"its label, or give the table 'labels.csv', if it has their paths and labels$"),
         (voc, "found the folder 'JPEGImages' beside a folder 'Annotations'"),
     ):
         for read in (lambda folder: load(folder, kind="image"), check):
@@ -522,6 +534,9 @@ def test_a_folder_without_pictures_is_named(tmp_path: Path) -> None:
         "data_batch_1": (b"\x80\x04K\x01.", r"\(a pickle of .*\); none is opened, as it may run"),
         "train-images": (struct.pack(">I", 2051), "MNIST's own format .* one picture each"),
         "cat/1.HEIC": (b"\0\0\0\x18ftypheic", r"\(a HEIC picture\); convert it to JPEG"),
+        "cat/1.ppm": (b"P6\n# a sign\n2 1\n255\n" + bytes(6), r"\(a portable pixmap .*convert it"),
+        "cat/1.jp2": (b"\0\0\0\x0cjP  \r\n", r"\(JPEG 2000\); convert it"),
+        "cat/1.cr3": (b"\0\0\0\x18ftypcrx ", r"a camera's raw picture\); develop it"),
         "cat.0.png": (picture(0), "move each into a folder that is called as its label"),
     }
     for number, (name, (content, words)) in enumerate(files.items()):

@@ -14,6 +14,7 @@ from cfedge.errors import DataError, TaskError, UsageError
 from cfedge.train.examples.data import load
 from cfedge.train.examples.data_check import check
 from cfedge.train.examples.labels import check_classes
+from cfedge.train.examples.rows import Columns
 
 GOOD = "text,label\nit is cold,heat\nvery cold,heat\nopen it,door\nshut it,door\n"
 
@@ -162,7 +163,9 @@ def test_a_folder_of_pictures_is_looked_at_and_near_ones_are_told(tmp_path: Path
     assert len(faults) == 4
     assert faults[0].startswith(f"{folder}: cat/page.jpg: expected a picture, found an HTML page")
     assert "dog/cut.png: expected a whole picture" in faults[1]
-    assert "expected one label of the image" in faults[2]
+    assert faults[2].startswith(
+        f"{folder}: bird/one.png and 1 more file: expected one label of the"
+    )
     assert (
         "expected at least 2 different images of each label (one to learn, one held out), found that 'bird'"
         in faults[3]
@@ -180,6 +183,10 @@ def test_a_table_of_pictures_is_known_by_its_column(tmp_path: Path) -> None:
         False,
     ]
     assert check(table, kind="image").rows == 8
+    of_files = Columns("path", "label")
+    table.write_text(table.read_text().replace("image,", "path,", 1))
+    assert check(table, of_files).rows == 8
+    assert "1 texts" not in str(check(table, of_files).notes)
     with_text = written(folder / "texts.csv", GOOD)
     assert check(with_text).rows == 4
     assert check(with_text, kind="image").rows == 0
