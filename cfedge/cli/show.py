@@ -10,16 +10,6 @@ from pathlib import Path
 from typing import Annotated, TextIO
 
 import typer
-from rich.console import Console
-from rich.progress import (
-    BarColumn,
-    MofNCompleteColumn,
-    TextColumn,
-    TimeElapsedColumn,
-    TimeRemainingColumn,
-)
-from rich.progress import Progress as RichProgress
-from rich.table import Table
 
 from cfedge.cli.streams import is_utf8
 from cfedge.printable import escaped, is_printable
@@ -65,28 +55,11 @@ def print_json(value: object, file: TextIO | None = None) -> None:
     print(line, file=file, flush=True)
 
 
-class _Console(Console):
-    def on_broken_pipe(self) -> None:
-        """Leave it to `cfedge.cli.streams`: rich would end with 1."""
-        raise BrokenPipeError
-
-
 def print_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
     """Print a table as it is, without markup; numbers to the right."""
-    table = Table(title=escaped(title), title_justify="left", header_style="bold")
-    for position, column in enumerate(columns):
-        numeric = all(
-            not isinstance(row[position], str) or _looks_numeric(row[position]) for row in rows
-        )
-        table.add_column(
-            escaped(column),
-            justify="right" if numeric and position else "left",
-            overflow="fold",
-        )
-    for row in rows:
-        table.add_row(*("-" if value is None else escaped(str(value)) for value in row))
-    width = None if sys.stdout.isatty() else 160
-    _Console(width=width, markup=False, emoji=False, highlight=False).print(table)
+    from cfedge.cli.drawing import draw_table
+
+    draw_table(title, columns, rows)
 
 
 def size(value: int) -> str:
@@ -105,20 +78,12 @@ class TerminalProgress:
     @contextmanager
     def track(self, title: str, total: int) -> Iterator[Callable[[int], None]]:
         """Show one stage."""
-        console = Console(stderr=True)
         title = f"{self._prefix}{title}"
-        if not console.is_terminal:
+        if not sys.stderr.isatty():
             say(f"{title} ...", error=True)
             yield lambda steps: None
             return
-        columns = (
-            TextColumn("{task.description}", markup=False), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), TextColumn("left"),
-            TimeRemainingColumn(),
-        )  # fmt: skip
-        with RichProgress(*columns, console=console, transient=False) as bar:
-            task = bar.add_task(escaped(title), total=total)
-            yield lambda steps: bar.advance(task, steps)
+        from cfedge.cli.drawing import bar
 
-
-def _looks_numeric(cell: object) -> bool:
-    return str(cell)[:1].isdigit() or str(cell)[:1] in "-.<+"
+        with bar(title, total) as advance:
+            yield advance

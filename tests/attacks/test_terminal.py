@@ -172,7 +172,7 @@ def test_commands_print_in_no_other_way() -> None:
     found = [
         f"{path.name}:{node.lineno}"
         for path in sorted(folder.glob("*.py"))
-        if path.name != "show.py"
+        if path.name not in ("show.py", "drawing.py")
         for node in ast.walk(ast.parse(path.read_text("utf-8")))
         if (isinstance(node, ast.Name) and node.id == "print")
         or (isinstance(node, ast.Attribute) and node.attr in ("echo", "secho"))
