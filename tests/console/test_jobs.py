@@ -4,15 +4,19 @@ where something goes wrong in the middle.
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import shutil
 import signal
 import subprocess
 import sys
+import threading
 import time
+import warnings
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import desks
@@ -23,6 +27,7 @@ from tiny import new_store, only, relearned, written
 
 from cfedge import Engine
 from cfedge.bundle.files import read, read_manifest, write
+from cfedge.console import job_child
 from cfedge.console.activation import Place, activate, roll_back
 from cfedge.console.change import Change
 from cfedge.console.jobs import Jobs
@@ -48,6 +53,47 @@ def taught(console: desks.Opened, change: dict[str, Any], numbers: list[int]) ->
     begun = console.good("/api/teach", {"change": change, "numbers": numbers})
     assert begun["state"] == "working"
     return done(console, begun["name"])
+
+
+class _Here(io.BytesIO):
+    """A job's process as a thread of this one: loading torch anew is most of what it takes. That a
+    process does the same is for the other jobs below.
+    """
+
+    def __init__(self, command: list[str], **_: object) -> None:
+        super().__init__()
+        self._words, self.stdin = command[-2:], self
+        self._thread = threading.Thread(target=self._run)
+
+    def close(self) -> None:
+        """What it works on has come."""
+        if not self.closed:
+            self._content = self.getvalue()
+            super().close()
+            self._thread.start()
+
+    def wait(self, timeout: float | None = None) -> int:
+        self._thread.join(timeout)
+        return 0
+
+    def poll(self) -> int | None:
+        return None if self._thread.is_alive() else 0
+
+    def _run(self) -> None:
+        with pytest.MonkeyPatch.context() as patch, warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            patch.setattr(sys, "argv", ["job_child", *self._words])
+            patch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(self._content)))
+            patch.setattr(os, "nice", lambda by: by)
+            job_child.main()
+
+
+@pytest.fixture
+def _here(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(
+        "cfedge.console.jobs.subprocess",
+        SimpleNamespace(Popen=_Here, PIPE=subprocess.PIPE, STDOUT=subprocess.STDOUT),
+    )
 
 
 def files(folder: Path) -> dict[str, bytes]:
@@ -125,6 +171,7 @@ def test_a_job_goes_on_while_the_browser_and_the_console_are_gone(
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("_here")
 def test_of_two_consoles_one_switches_and_the_other_is_told(
     opened: Callable[..., desks.Opened], tiny_bundle: Path, tiny_workspace: Path, tmp_path: Path
 ) -> None:
@@ -347,6 +394,7 @@ def test_a_store_without_keys_says_what_it_needs(
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("_here")
 def test_a_store_is_switched_by_publishing_and_syncing_and_goes_back_by_its_own_rules(
     opened: Callable[..., desks.Opened], tiny_bundle: Path, tiny_workspace: Path, tmp_path: Path
 ) -> None:
