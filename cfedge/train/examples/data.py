@@ -45,6 +45,8 @@ _NAMES = {
     "validation": ("validation", "valid", "val", "dev"),
     "test": ("test",),
 }
+#: As other programs call the parts of one table: part-00000-c000.parquet, part.0.parquet, part1.csv.
+_PARTS = re.compile(r"part[-_. ]?\d+(\D.*)?", re.IGNORECASE)
 #: train-00000-of-00002.parquet
 _PART = re.compile(r"(?P<name>.+)-(?P<part>\d{5})-of-(?P<parts>\d{5})")
 
@@ -162,7 +164,7 @@ def read_file(
 
 def split_files(folder: Path) -> dict[str, list[Path]]:
     """Return the files of a folder's splits, by ``train``, ``validation`` and ``test``: those that
-    are there, in the folder or in its folder ``data``.
+    are there, in the folder or in its folder ``data``. Parts of one table are to be learned from.
 
     Raises
     ------
@@ -193,6 +195,8 @@ def split_files(folder: Path) -> dict[str, list[Path]]:
         _check_parts(folder, parts)
         if whole or parts:
             found[split] = whole or parts
+    if not found and len(entries) > 1 and all(map(_PARTS.fullmatch, entries.values())):
+        return {"train": [*entries]}
     return found
 
 

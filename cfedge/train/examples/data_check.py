@@ -24,7 +24,7 @@ from cfedge.inputs import DEFAULT_KIND, KINDS, reader
 from cfedge.train.examples.class_files import known_files
 from cfedge.train.examples.class_folders import are_class_folders, are_tasks, labelled_files
 from cfedge.train.examples.data import INPUT_AND_LABEL, split_files
-from cfedge.train.examples.doubts import doubts
+from cfedge.train.examples.doubts import doubts, rare
 from cfedge.train.examples.files_check import Fault, files_by_split, files_named, looked_at_files
 from cfedge.train.examples.labels import check_name
 from cfedge.train.examples.near import are_many, near_each_other
@@ -103,7 +103,7 @@ def check(
         classes.update(table.labels)
         if task:
             tasks[task].update(table.labels)
-        notes |= dict.fromkeys((*table.notes, *_near(table)))
+        notes |= dict.fromkeys((*table.notes, *rare(table), *_near(table)))
         faults += wrong
         faults += [_fault(table, numbers, found) for numbers, found in doubts(table, split=split)]
         if not table.inputs and not wrong:

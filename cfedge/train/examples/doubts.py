@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import dataclasses
 import re
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from decimal import Context, Decimal
 
@@ -19,12 +20,16 @@ from cfedge.train.examples.labels import label_fault, look
 from cfedge.train.examples.rows import Table, places
 from cfedge.values import says_nothing
 
-__all__ = ["doubts", "with_doubts"]
+__all__ = ["doubts", "rare", "with_doubts"]
 
 #: Between labels in one cell.
 _BETWEEN = re.compile(r"\s*[,;|/+]\s*")
 #: Inputs of several labels, and pairs of labels, that are named one by one.
 _MOST = 20
+#: Labels from which on it may be asked whether they are labels at all.
+_MANY = 10
+#: Rows of a label below which it is rare, where another has a hundred times as many.
+_RARE = 30
 #: A label as programs write strings, lists and objects: ['heat'], "heat".
 _CODE = re.compile(r"(['\"]).+\1|\[\s*['\"].*\]|\{\s*['\"].*\}", re.DOTALL).fullmatch
 
@@ -33,11 +38,11 @@ Doubt = tuple[Sequence[int], str]
 
 def with_doubts(examples: Examples, table: Table) -> Examples:
     """Return a table's examples with a note of what should be looked at in it: it is learned as it
-    stands.
+    stands. Of labels that no task can have there is no note, as they are refused.
     """
     kept = with_conflicts(examples, table)
     found = [*_of_cells(table)]
-    if not found:
+    if not found or not _can_be_classes(table):
         return kept
     numbers, said = found[0]
     others = f" and {counted(len(found) - 1, 'other doubt')}" if found[1:] else ""
@@ -74,6 +79,14 @@ def _of_cells(table: Table, named: set[str] | None = None) -> Iterator[Doubt]:
         yield _numbers(table, rows), found
 
 
+def _can_be_classes(table: Table) -> bool:
+    """Whether a task can have a table's labels (`cfedge.train.examples.labels.check_classes`)."""
+    by_label = _by_label(table)
+    if len({look(label) for label in by_label}) < len(by_label):
+        return False
+    return all(label_fault(label) is None for label in by_label)
+
+
 def _by_label(table: Table) -> dict[str, list[int]]:
     found: dict[str, list[int]] = {}
     for row, label in enumerate(table.labels):
@@ -105,6 +118,8 @@ def _of_labels(
     for labels, doubt in _alike(table, by_label):
         alike.update(labels)
         yield labels, doubt
+    cells = {label: [part for part in _BETWEEN.split(label) if part] for label in by_label}
+    used = Counter(part for parts in cells.values() for part in parts)
     for label, rows in by_label.items():
         numbers = _numbers(table, rows)
         if label not in alike and (fault := label_fault(label)) is not None:
@@ -127,8 +142,8 @@ def _of_labels(
                     " program wrote; leave them out",
                 ),
             )
-        parts = [part for part in _BETWEEN.split(label) if part]
-        if len(parts) > 1 and all(part in by_label for part in parts):
+        parts = cells[label]
+        if len(parts) > 1 and _are_labels(parts, label, by_label, used):
             yield (
                 [label],
                 (
@@ -138,6 +153,17 @@ def _of_labels(
                     " make each label a task of its own with the labels yes and no",
                 ),
             )
+
+
+def _are_labels(
+    parts: Sequence[str], label: str, by_label: Mapping[str, list[int]], used: Mapping[str, int]
+) -> bool:
+    """Whether the parts of a label are labels themselves: each stands alone, or some do and the
+    others in lists with others too. A slash or a plus sign is also how one label is written.
+    """
+    alone = [part in by_label for part in parts]
+    in_lists = not re.search(r"[/+]", label) and all(used[part] > 1 for part in parts)
+    return all(alone) or (any(alone) and in_lists)
 
 
 def _alike(
@@ -179,18 +205,47 @@ def _alone(table: Table, by_label: Mapping[str, list[int]]) -> Iterator[Doubt]:
         for label, rows in by_label.items()
         if len({key_of(table.inputs[row]) for row in rows[:50]}) < 2
     }
-    if few:
-        others = [label for label in by_label if label not in few]
-        names = [f"{label[:40]!r}{did_you_mean(label, others)}" for label in list(few)[:5]]
-        if more := len(few) - 5 if len(few) > 5 else 0:
-            names.append(f"{more:,} more")
-        shown = " and ".join(filter(None, (", ".join(names[:-1]), names[-1])))
-        have = "has" if len(few) == 1 else "have"
+    if not few:
+        return
+    every = len(by_label)
+    numbers = _numbers(table, [row for rows in few.values() for row in rows])
+    if every >= _MANY and 2 * len(few) > every and 2 * every > len(table.labels):
         yield (
-            _numbers(table, [row for rows in few.values() for row in rows]),
-            f"expected at least 2 different {table.kind}s of each label (one to learn, one held out),"
-            f" found that {shown} {have} 1; add examples",
+            numbers,
+            f"expected labels that several {table.kind}s share, found {every:,} different ones in"
+            f" {len(table.labels):,} rows; name the column of the labels with --label-column, or"
+            " change the two names in the header where they are the wrong way round",
         )
+        return
+    others = [label for label in by_label if label not in few]
+    names = [f"{label[:40]!r}{did_you_mean(label, others)}" for label in list(few)[:5]]
+    if more := len(few) - 5 if len(few) > 5 else 0:
+        names.append(f"{more:,} more")
+    shown = " and ".join(filter(None, (", ".join(names[:-1]), names[-1])))
+    have = "has" if len(few) == 1 else "have"
+    yield (
+        numbers,
+        f"expected at least 2 different {table.kind}s of each label (one to learn, one held out),"
+        f" found that {shown} {have} 1; add examples, or remove rows that are none",
+    )
+
+
+def rare(table: Table) -> list[str]:
+    """Tell of labels with so few rows, beside another with many, that they are hardly learned."""
+    by_label = _by_label(table)
+    most = max(by_label, key=lambda label: len(by_label[label]), default="")
+    few = [
+        f"{label[:40]!r} ({len(rows)})"
+        for label, rows in by_label.items()
+        if len(rows) < _RARE and 100 * len(rows) <= len(by_label[most])
+    ]
+    if not few:
+        return []
+    more = f" and {len(few) - 5:,} more" if len(few) > 5 else ""
+    return [
+        f"labels of {table.source} with few rows beside the {len(by_label[most]):,} of {most[:40]!r}:"
+        f" {', '.join(few[:5])}{more}; so few can hardly be learned or judged: add examples of them"
+    ]
 
 
 def _numbers(table: Table, rows: Sequence[int]) -> list[int]:

@@ -24,11 +24,6 @@ def written(path: Path, content: str) -> Path:
     return path
 
 
-def test_good_data_have_no_fault(tmp_path: Path) -> None:
-    found = check(written(tmp_path / "x.csv", GOOD))
-    assert (found.rows, found.classes, found.faults) == (4, {"door": 2, "heat": 2}, ())
-
-
 @cases(
     ("rows", "expected"),
     [
@@ -57,6 +52,41 @@ def test_a_fault_is_named_with_its_lines_and_what_to_do(
     assert expected in str(fault)
     assert str(fault).startswith(f"{path}, line")
     assert "; " in fault.found
+
+
+def test_good_data_have_no_fault_and_what_no_line_alone_shows_is_told(tmp_path: Path) -> None:
+    found = check(written(tmp_path / "x.csv", GOOD))
+    assert (found.rows, found.classes, found.faults) == (4, {"door": 2, "heat": 2}, ())
+    assert found.notes == ()
+    several = "a,heat;wet\nb,heat;wet\nc,door;wet\nd,door;wet\ne,hot/wet\nf,hot/wet\n"
+    faults = [str(fault) for fault in check(written(tmp_path / "x.csv", GOOD + several)).faults]
+    assert len(faults) == 2
+    assert all(
+        f"which is {label!r} and 'wet'" in one
+        for label, one in zip(("heat", "door"), faults, strict=True)
+    )
+    numbers = "text,label\n" + "".join(f"text {row},0.{row + 10}\n" for row in range(12))
+    (fault,) = check(written(tmp_path / "numbers.csv", numbers)).faults
+    assert "expected labels that several texts share, found 12 different ones in 12 rows" in str(
+        fault
+    )
+    (fault,) = check(written(tmp_path / "few.csv", GOOD + "Total,6\n")).faults
+    assert "add examples, or remove rows that are none" in str(fault)
+    often = "".join(f"{'ab' * row} {row},heat\n" for row in range(300))
+    found = check(written(tmp_path / "often.csv", GOOD + often))
+    assert found.faults == ()
+    assert (
+        f"labels of {tmp_path / 'often.csv'} with few rows beside the 302 of 'heat': 'door' (2)"
+        in found.notes[0]
+    )
+    for name, rows in (
+        ("part-0001-c0.csv", "a,heat\nb,heat\n"),
+        ("part-0002-c0.csv", "c,door\nd,door\n"),
+    ):
+        (tmp_path / "parts").mkdir(exist_ok=True)
+        written(tmp_path / "parts" / name, f"text,label\n{rows}")
+    assert load(tmp_path / "parts").train.classes == ("door", "heat")
+    assert (check(tmp_path / "parts").tasks, check(tmp_path / "parts").faults) == ({}, ())
 
 
 def test_all_faults_of_all_files_are_listed_at_once(tmp_path: Path) -> None:
@@ -127,6 +157,8 @@ def test_what_is_doubtful_is_told_where_it_is_learned(tmp_path: Path) -> None:
     (note,) = load(path).notes
     assert note.startswith(f"{path}, line 9: expected labels that look different, found '7.0'")
     assert note.endswith("(it is learned as it stands; cfedge check lists this and 1 other doubt)")
+    refused = written(tmp_path / "x.csv", GOOD + "a,HEAT\nb,HEAT\n")
+    assert load(refused).notes == ()  # no task can have both: it is said once, as an error
 
 
 @cases("other", ["\uff48eat", "he\u0301", "HEAT", " heat  "])
