@@ -31,6 +31,7 @@ STEPS = {
     r", or \S+ held-out ones with --held-out FILE": "",
     r"give more with --held-out FILE": "label more inputs of both, and teach them",
     r"; --same-label LABEL says that one means the same": "",
+    r"name the task when you ask \(cfedge predict --task\), or leave": "leave",
     r"make them one task: cfedge join \S+ \S+ \S+": "label inputs of both, teach them as one new task,"
     " and remove these",
     r"give the file of --monitor, or a new name to begin anew": "start the console with the file of"

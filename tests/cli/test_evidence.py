@@ -73,6 +73,12 @@ def test_add_says_which_two_tasks_coincide_and_what_the_limits_became(
     assert rows["paint"]["overlaps"][0]["rival"] == "colors"
     assert rows["colors"]["overlaps"][0]["rival"] == "paint"
     assert line in run("inspect", tiny_workspace).splitlines()
+    data = twin(tmp_path / "dye.csv", "-dye", 5)  # the texts of paint
+    shown = run("add", tiny_workspace, "dye", "--data", data, "--head-only")
+    (line,) = [one for one in shown.splitlines() if {"paint", "dye"} == set(one.split()[0:3:2])]
+    assert "Both were learned from the same " in line
+    assert "name the task when you ask (cfedge predict --task)" in line
+    assert [one for one in shown.splitlines() if "Both were" in one] == [line]
 
 
 def test_held_out_texts_that_were_learned_from_are_told_of(

@@ -159,6 +159,13 @@ def _confused(ways: Sequence[Overlap], workspace: str) -> str:
     if any(2 * way.taken >= way.held_out for way in taking):
         how = "are often"
     line = f"{one} and {other} {how} confused: {seen or 'their examples lie close together'}"
+    if shared := ways[0].shared:
+        return (
+            f"{line}. Both were learned from the same {counted(shared, 'example')}, and nothing tells"
+            " two tasks apart by these: name the task when you ask (cfedge predict --task), or leave"
+            f" these out of one; if both are one topic, make them one task: cfedge join {workspace}"
+            f" {one} {other}"
+        )
     if min(way.held_out for way in ways) < ENOUGH:
         line += (
             ". So few held-out examples cannot say how often this will happen; give more with"

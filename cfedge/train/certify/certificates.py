@@ -6,8 +6,8 @@ workspace together, and put beside what each task's record says.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,7 +19,7 @@ from cfedge.meanings import Meanings
 from cfedge.progress import Progress
 from cfedge.train.certify.inspection import Inspection, inspect, mixture_bounds
 from cfedge.train.certify.judged import Judged, judged
-from cfedge.train.certify.overlaps import Overlap, overlaps
+from cfedge.train.certify.overlaps import Overlap, overlaps, shared_by
 from cfedge.train.certify.task_certificate import TaskCertificate
 from cfedge.train.measures.answers import certified_answers
 from cfedge.train.workspace.folder import WorkspaceFolder
@@ -96,10 +96,15 @@ def certificates(
             curve=record.curve,
             trial=record.trial,
         )
-    return Certificates(
-        tasks,
-        tuple(overlaps(found.router, found.matches, found.certified, names if of is None else of)),
-    )
+    pairs = overlaps(found.router, found.matches, found.certified, names if of is None else of)
+    return Certificates(tasks, _with_shared(workspace, pairs))
+
+
+def _with_shared(workspace: WorkspaceFolder, pairs: Sequence[Overlap]) -> tuple[Overlap, ...]:
+    """Return overlaps with how many examples both tasks were learned from."""
+    names = {name for pair in pairs for name in (pair.task, pair.rival)}
+    known = {name: set(workspace.statistics(name).known.digests.tolist()) for name in names}
+    return tuple(replace(pair, shared=shared_by(known, pair)) for pair in pairs)
 
 
 def _unknown(found: Judged, name: str, position: int) -> NDArray[np.bool_]:

@@ -6,7 +6,7 @@ a task's inputs, their clusters do coincide.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Set
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,7 +15,7 @@ from cfedge.lookup import TaskMatches
 from cfedge.lookup.finder import Finder
 from cfedge.train.measures.certificate import Certified
 
-__all__ = ["OVERLAP_SHARE", "Overlap", "overlaps"]
+__all__ = ["OVERLAP_SHARE", "Overlap", "overlaps", "shared_by"]
 
 #: Of a task's inputs, by the first stage's own model or among the held-out ones, that a rival
 #: takes: less is not an overlap.
@@ -36,6 +36,9 @@ class Overlap:
         Of its held-out inputs, those that the lookup that ships gives to the rival, and all.
     wrong_task_at_most, rival_wrong_task_at_most
         What the certificates of the two say now.
+    shared
+        Examples that both were learned from, where they are `OVERLAP_SHARE` of either's: no lookup
+        tells the two tasks apart by these.
     """
 
     task: str
@@ -45,6 +48,7 @@ class Overlap:
     held_out: int
     wrong_task_at_most: float
     rival_wrong_task_at_most: float
+    shared: int = 0
 
 
 def overlaps(
@@ -79,3 +83,10 @@ def overlaps(
     return sorted(
         pairs, key=lambda one: (-max(one.share, one.taken / one.held_out), one.task, one.rival)
     )
+
+
+def shared_by(known: Mapping[str, Set[int]], pair: Overlap) -> int:
+    """Return `Overlap.shared` of two tasks by what marks the examples that each was learned from."""
+    one, other = known[pair.task], known[pair.rival]
+    shared = len(one & other)
+    return shared if shared >= OVERLAP_SHARE * min(len(one), len(other)) else 0
