@@ -101,7 +101,9 @@ def train(
     return prepared.learned(
         workspace,
         adapter,
-        settings=dataclasses.replace(settings, method="adapter"),
+        settings=dataclasses.replace(
+            settings, method="adapter", mirror="yes" if prepared.mirrored else "no"
+        ),
         packages=("cfedge", "numpy", "onnxruntime", "torch"),
         transfer=transfer,
         kept_energy=kept,

@@ -54,16 +54,18 @@ def test_an_adapter_for_pictures_is_another_with_mirror_images(
 ) -> None:
     made = taught(tmp_path_factory)
     examples = load(made / "data" / "low", kind="image").train
-    arrays = {}
+    arrays, said = {}, {}
     for mirror in ("yes", "no", "auto"):
         workspace = WorkspaceFolder(shutil.copytree(made / "ws", tmp_path / mirror))
         settings = Settings(
             method="adapter", mirror=mirror, rank=1, epochs=1, min_steps=1, threads=1
         )
-        arrays[mirror] = learn(workspace, "again", examples, settings=settings).adapter
+        task = learn(workspace, "again", examples, settings=settings)
+        arrays[mirror], said[mirror] = task.adapter, task.record.settings.mirror
     same = {
         mirror: all(np.array_equal(arrays[mirror][name], arrays["auto"][name]) for name in one)
         for mirror, one in arrays.items()
     }
     assert same["auto"]
     assert same["yes"] is not same["no"]  # it is one of both
+    assert said == {"yes": "yes", "no": "no", "auto": "yes" if same["yes"] else "no"}
