@@ -172,7 +172,8 @@ def predict(
     """
     of_tables = {"--out": bool(out), "--input-column": input_column != INPUT}
     of_tables |= {"--encoding": encoding is not None}
-    check_table(data, out, inputs, of_tables, several=bool(top or coverage), json=json)
+    several = bool(top or coverage)
+    check_table(data, out, inputs, of_tables, {"--plain": plain}, several=several, json=json)
     one_blas_thread()
     from cfedge.device import load_profile
     from cfedge.runtime.answers import Answers

@@ -47,6 +47,7 @@ def check_table(
     out: Path | None,
     inputs: list[str] | None,
     of_tables: dict[str, bool],
+    of_lines: dict[str, bool],
     *,
     several: bool,
     json: bool,
@@ -55,8 +56,8 @@ def check_table(
 
     Parameters
     ----------
-    of_tables
-        Options that mean nothing without a table, and whether they were given.
+    of_tables, of_lines
+        Options that mean nothing without a table, and beside one, and whether they were given.
     several
         More than one answer a row was asked for.
 
@@ -68,6 +69,12 @@ def check_table(
     for option, given in of_tables.items():
         if data is None and given:
             raise UsageError(f"{option}: expected --data beside it, found none; add it")
+    for option, given in of_lines.items():
+        if data is not None and given:
+            raise UsageError(
+                f"{option}: expected lines of standard input, found --data; leave it out, the inputs"
+                " of a table are always taken as they stand"
+            )
     if data is not None and several and not json:
         raise UsageError(
             "--data: expected --json where several answers are asked for, found CSV, which has one"

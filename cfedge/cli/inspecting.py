@@ -205,7 +205,7 @@ def _print_inspected(title: str, rows: Sequence[Mapping[str, Any]]) -> None:
                 row["held_out"],
                 row["errors"],
                 f"{row['wrong_task_at_most']:.1%}",
-                row["rival"] or None,
+                row["rival"] or "none",
                 row["rival_errors"],
                 *((what or "nothing",) if any(reused) else ()),
             )

@@ -180,6 +180,7 @@ def test_a_column_of_a_table_is_answered_beside_it(tiny_bundle: Path, tmp_path: 
         ("--data", table, "--top", "2"): (2, "expected --json where several answers are asked for"),
         ("--out", tmp_path / "new.csv"): (2, "--out: expected --data beside it"),
         ("--data", tmp_path): (2, f"--data: expected a table, found the folder '{tmp_path}'; to"),
+        ("--plain", "--data", table): (2, "--plain: expected lines of standard input, found --data"),
         ("crimson", "--data", table): (2, "--data: expected no inputs beside it"),
         ("--data", rows_of, "--out", tmp_path / "no" / "x.csv"): (9, "could not write"),
     }  # fmt: skip
