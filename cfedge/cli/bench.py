@@ -9,8 +9,8 @@ import typer
 
 from cfedge.cli.answering import ADAPTER_MEMORY, BUNDLE, JSON, adapter_limit
 from cfedge.cli.blas import one_blas_thread
-from cfedge.cli.show import print_json, print_table, size
-from cfedge.counted import counted
+from cfedge.cli.show import print_json, print_table
+from cfedge.counted import counted, size
 
 __all__ = ["register"]
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from cfedge.cli.quantities import milliseconds, size_bytes
-from cfedge.cli.show import size
+from cfedge.counted import size
 from cfedge.errors import UsageError
 
 if TYPE_CHECKING:

@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from cfedge.cli.show import TerminalProgress, print_json, print_table, say, size
+from cfedge.cli.show import TerminalProgress, print_json, print_table, say
 from cfedge.cli.shown_answer import doubt
+from cfedge.counted import size
 
 if TYPE_CHECKING:
     from cfedge.demo.result import DemoResult, StreamResult, TaskRow

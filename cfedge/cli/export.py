@@ -12,8 +12,8 @@ import typer
 from cfedge.cli.budgets import P90, RAM, check_alone, kept_to
 from cfedge.cli.budgets import budget as parse_budget
 from cfedge.cli.evidence import JSON, WORKSPACE
-from cfedge.cli.show import TerminalProgress, print_json, print_table, say, size
-from cfedge.counted import counted
+from cfedge.cli.show import TerminalProgress, print_json, print_table, say
+from cfedge.counted import counted, size
 from cfedge.lookups import LOOKUPS
 
 if TYPE_CHECKING:

@@ -7,8 +7,9 @@ from typing import Annotated, Any
 
 import typer
 
-from cfedge.cli.show import print_json, print_table, say, size
+from cfedge.cli.show import print_json, print_table, say
 from cfedge.cli.sync import JSON, STORE
+from cfedge.counted import size
 
 __all__ = ["register"]
 

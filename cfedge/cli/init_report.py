@@ -6,7 +6,8 @@ import dataclasses
 from typing import TYPE_CHECKING, Any
 
 from cfedge.cli.budgets import kept_to
-from cfedge.cli.show import print_table, say, size
+from cfedge.cli.show import print_table, say
+from cfedge.counted import size
 from cfedge.lookups import DEFAULT
 
 if TYPE_CHECKING:

@@ -10,8 +10,9 @@ import typer
 
 from cfedge.cli.keys import REPO, opened_keys
 from cfedge.cli.publish import CHANNEL, KEYS
-from cfedge.cli.show import TerminalProgress, print_json, print_table, say, size
+from cfedge.cli.show import TerminalProgress, print_json, print_table, say
 from cfedge.cli.sync import JSON, read_root
+from cfedge.counted import size
 
 if TYPE_CHECKING:
     from cfedge.publish.merge import Merged

@@ -9,9 +9,9 @@ from typing import Annotated
 import typer
 
 from cfedge.cli.keys import REPO, opened_keys
-from cfedge.cli.show import TerminalProgress, print_json, say, size
+from cfedge.cli.show import TerminalProgress, print_json, say
 from cfedge.cli.sync import JSON
-from cfedge.counted import counted
+from cfedge.counted import counted, size
 
 __all__ = ["CHANNEL", "KEYS", "register"]
 

@@ -8,7 +8,8 @@ from typing import Annotated
 import typer
 
 from cfedge.cli.blas import one_blas_thread
-from cfedge.cli.show import TerminalProgress, say, size
+from cfedge.cli.show import TerminalProgress, say
+from cfedge.counted import size
 from cfedge.kinds import KINDS
 
 __all__ = ["register"]

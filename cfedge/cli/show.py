@@ -14,7 +14,7 @@ import typer
 from cfedge.cli.streams import is_utf8
 from cfedge.printable import escaped, is_printable
 
-__all__ = ["PLOT", "TerminalProgress", "print_json", "print_table", "say", "size"]
+__all__ = ["PLOT", "TerminalProgress", "print_json", "print_table", "say"]
 
 
 def _drawable(path: Path | None) -> Path | None:
@@ -60,11 +60,6 @@ def print_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[obje
     from cfedge.cli.drawing import draw_table
 
     draw_table(title, columns, rows)
-
-
-def size(value: int) -> str:
-    """Return bytes for people: 84.1 kB, 23.9 MB (powers of 1000)."""
-    return f"{value / 1e6:.1f} MB" if value >= 1_000_000 else f"{value / 1e3:.1f} kB"
 
 
 class TerminalProgress:

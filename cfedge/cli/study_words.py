@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from cfedge.cli.show import print_table, say, size
-from cfedge.counted import counted
+from cfedge.cli.show import print_table, say
+from cfedge.counted import counted, size
 
 if TYPE_CHECKING:
     from cfedge.study.results import Study

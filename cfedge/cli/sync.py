@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from cfedge.cli.blas import one_blas_thread
-from cfedge.cli.show import TerminalProgress, print_json, say, size
+from cfedge.cli.show import TerminalProgress, print_json, say
+from cfedge.counted import size
 
 if TYPE_CHECKING:
     from cfedge.sync.report import Synced

@@ -97,7 +97,7 @@ def test_a_users_path_from_keys_to_an_answer_in_processes_of_their_own(
     )
     synced = process("sync", "store", "--from", "repo", "--root", "repo/metadata/1.root.json")
     assert re.search(
-        r"store: generation 1: added animals, colors; fetched .* kB, freed 0.0 kB, fresh",
+        r"store: generation 1: added animals, colors; fetched .* kB, freed 0 bytes, fresh",
         synced.stdout,
     )
     assert json.loads(process("predict", "store", "crimson please", "--json").stdout)["task"] in (
@@ -185,7 +185,7 @@ def test_publishing_tells_what_was_added_and_what_is_only_here(
     home: Path, tiny_bundle: Path
 ) -> None:
     again = done("publish", tiny_bundle, "repo", "--keys", "keys", "--rollout", "0.5").out
-    assert "nothing new, signed anew; 0.0 kB of files" in again
+    assert "nothing new, signed anew; 0 bytes of files" in again
     assert "note: nothing is new, so there is nothing to roll out" in again
     bundle = read(tiny_bundle)
     one = written(only(bundle, "colors"), home / "one")

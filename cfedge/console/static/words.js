@@ -5,7 +5,11 @@ export const percent = (x, digits = 1) =>
 export const plural = (n, one, many) =>
   `${n.toLocaleString("en")} ${n === 1 ? one : many || one + "s"}`;
 export const bytes = (n) =>
-  n >= 1e6 ? `${(n / 1e6).toFixed(1)} MB` : `${(n / 1e3).toFixed(1)} kB`;
+  n < 1e3
+    ? plural(n, "byte")
+    : n >= 1e6
+      ? `${(n / 1e6).toFixed(1)} MB`
+      : `${(n / 1e3).toFixed(1)} kB`;
 export const ago = (s) =>
   s < 90
     ? `${Math.round(s)} s`

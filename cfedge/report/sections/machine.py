@@ -18,10 +18,10 @@ from cfedge.charts import (
     percent,
     table,
 )
-from cfedge.counted import counted
+from cfedge.counted import counted, size
 from cfedge.report.alarm_curve import alarm_curve
 from cfedge.report.contents import Bench, Contents, Drift, Parity
-from cfedge.report.sections.section import Section, note, paragraph, section, size
+from cfedge.report.sections.section import Section, note, paragraph, section
 from cfedge.runtime.drift_counter import BLOCK
 
 __all__ = ["drift", "latency", "parity"]

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from cfedge.charts import Markup, element, escape, join, milliseconds, percent, table
-from cfedge.counted import counted
+from cfedge.counted import counted, size
 from cfedge.report.contents import Contents
-from cfedge.report.sections.section import Section, section, size
+from cfedge.report.sections.section import Section, section
 
 __all__ = ["headline", "overview", "title"]
 

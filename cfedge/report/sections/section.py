@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from cfedge.charts import Markup, element, escape
 
-__all__ = ["Section", "note", "paragraph", "section", "size"]
+__all__ = ["Section", "note", "paragraph", "section"]
 
 from typing import NamedTuple
 
@@ -31,8 +31,3 @@ def paragraph(words: str) -> Markup:
 def note(words: str) -> Markup:
     """Return a paragraph that says what is not there, or how to get it."""
     return element("p", escape(words), class_="aside")
-
-
-def size(value: int) -> str:
-    """Return bytes for people: 84.1 kB, 23.9 MB (powers of 1000)."""
-    return f"{value / 1e6:.1f} MB" if value >= 1_000_000 else f"{value / 1e3:.1f} kB"
