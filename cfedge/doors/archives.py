@@ -15,7 +15,7 @@ import zipfile
 import zlib
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager
-from functools import partial
+from functools import lru_cache, partial
 from pathlib import Path, PurePosixPath
 from typing import IO, Any, NamedTuple, cast
 
@@ -99,23 +99,50 @@ def _in_zip(path: Path, stack: ExitStack) -> _Found:
 
 
 def _in_tar(path: Path, stack: ExitStack) -> _Found:
+    status = path.stat()
+    files = _files_of_tar(path, status.st_mtime_ns, status.st_size)
+    archive = stack.enter_context(_opened_tar(path, stack))
+    return [(one.name, partial(_member, archive, one)) for one in files]
+
+
+def _opened_tar(path: Path, stack: ExitStack) -> tarfile.TarFile:
     end = next(end for end in _TARS if path.name.lower().endswith(end))
     file = _Bounded(stack.enter_context(_TARS[end](path)), path)
-    archive = stack.enter_context(tarfile.TarFile(fileobj=cast(IO[bytes], file)))
-    found: _Found = []
+    return tarfile.TarFile(fileobj=cast(IO[bytes], file))
 
-    def sizes() -> Iterator[int]:
-        for one in archive:
-            yield one.size
-            if one.isreg():
-                found.append((one.name, partial(_member, archive, one)))
 
-    _check_all(path, sizes())
+class _FileOfTar(NamedTuple):
+    """A file's name, and where it lies in its archive."""
+
+    name: str
+    place: int
+    size: int
+    sparse: Any
+
+
+@lru_cache(maxsize=1)
+def _files_of_tar(path: Path, changed: int, size: int) -> list[_FileOfTar]:
+    """Read an archive's headers, which takes as long as all of it: once while it stays the same, as
+    it is opened by each that asks what it may be.
+    """
+    found: list[_FileOfTar] = []
+    with ExitStack() as stack:
+        archive = stack.enter_context(_opened_tar(path, stack))
+
+        def sizes() -> Iterator[int]:
+            for one in archive:
+                yield one.size
+                if one.isreg():
+                    found.append(_FileOfTar(one.name, one.offset_data, one.size, one.sparse))
+
+        _check_all(path, sizes())
     return found
 
 
-def _member(archive: tarfile.TarFile, one: tarfile.TarInfo) -> IO[bytes]:
-    file = archive.extractfile(one)
+def _member(archive: tarfile.TarFile, one: _FileOfTar) -> IO[bytes]:
+    header = tarfile.TarInfo(one.name)
+    header.offset_data, header.size, header.sparse = one.place, one.size, one.sparse
+    file = archive.extractfile(header)
     assert file is not None  # as of what is no regular file
     return file
 
@@ -166,8 +193,10 @@ def check_growth(path: Path, size_bytes: int) -> None:
             f"{path}: expected at most {LIMITS.archive_bytes >> 20:,} MB unpacked, found"
             f" {size_bytes >> 20:,} MB; unpack it"
         )
+    if size_bytes <= LIMITS.free_bytes:
+        return
     packed = path.stat().st_size
-    if size_bytes > LIMITS.free_bytes and size_bytes > LIMITS.archive_growth * packed:
+    if size_bytes > LIMITS.archive_growth * packed:
         raise DataError(
             f"{path}: expected at most {LIMITS.archive_growth} times its {packed:,} bytes unpacked,"
             f" found {size_bytes >> 20:,} MB or more; unpack it, and look at what it holds"

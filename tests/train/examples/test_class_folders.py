@@ -106,7 +106,17 @@ def test_folders_of_splits_are_the_splits(tmp_path: Path) -> None:
     )
 
 
-def test_a_zip_file_is_read_as_its_folder_is(tmp_path: Path) -> None:
+def test_a_zip_file_is_read_as_its_folder_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    headers, read = list[str](), tarfile.TarInfo.fromtarfile.__func__  # type: ignore[attr-defined]
+
+    def counted(_: type[tarfile.TarInfo], archive: tarfile.TarFile) -> tarfile.TarInfo:
+        header: tarfile.TarInfo = read(tarfile.TarInfo, archive)
+        headers.append(header.name)
+        return header
+
+    monkeypatch.setattr(tarfile.TarInfo, "fromtarfile", classmethod(counted))
     folder = tree(tmp_path / "pets", *NAMES)
     there, packed = (
         load(folder, kind="image").train,
@@ -116,12 +126,15 @@ def test_a_zip_file_is_read_as_its_folder_is(tmp_path: Path) -> None:
     assert packed.keys == there.keys
     for suffix, mode in ((".tar", "w"), (".tar.gz", "w:gz"), (".TGZ", "w:gz"), (".tbz2", "w:bz2"),
                          (".tar.xz", "w:xz")):  # fmt: skip
-        with tarfile.open(tmp_path / f"p{suffix}", mode) as archive:  # type: ignore[call-overload]
+        plain = tarfile.USTAR_FORMAT  # of one header a file
+        with tarfile.open(tmp_path / f"p{suffix}", mode, format=plain) as archive:  # type: ignore[call-overload]
             archive.add(folder / "dog", "./pets/dog")
             archive.add(folder / "cat", "./pets/cat")
         packed = load(tmp_path / f"p{suffix}", kind="image").train
         assert (packed.labels, packed.keys) == (there.labels, there.keys)
         assert check(tmp_path / f"p{suffix}").classes == {"cat": 2, "dog": 2}
+        assert headers.count("./pets/cat/1.png") == 1  # though it was opened several times
+        headers.clear()
 
 
 def test_labels_are_read_from_the_names_of_files_where_no_folder_says_them(tmp_path: Path) -> None:
