@@ -1,5 +1,5 @@
 """Argilla's records as JSON: ``fields``, and answers under ``responses``, or all of it flat, with
-``QUESTION.responses``; suggestions are no answers.
+``QUESTION.responses``; suggestions are no answers. Its first records hold one ``annotation``.
 """
 
 from __future__ import annotations
@@ -18,13 +18,15 @@ _FLAT = ".responses"
 def recognises(row: Mapping[str, Any]) -> bool:
     """Whether a row is a record with its fields and responses."""
     whole = isinstance(row.get("fields"), dict) and isinstance(row.get("responses"), dict | list)
-    return whole or any(name.endswith(_FLAT) for name in row)
+    return whole or _is_first(row) or any(name.endswith(_FLAT) for name in row)
 
 
 def cells(row: Mapping[str, Any], columns: tuple[str, ...]) -> dict[str, Any] | None:
     """Return a record's fields, and of each question what those who answered agree on: None where
     nobody did, a list where it is several; None for a record that all of them discarded.
     """
+    if _is_first(row):
+        return _of_first(row)
     if not isinstance(row.get("fields"), dict):
         row = _whole(row)
     answers: dict[str, list[Any]] = {}
@@ -40,6 +42,21 @@ def cells(row: Mapping[str, Any], columns: tuple[str, ...]) -> dict[str, Any] | 
     if discarded and not submitted:
         return None
     return {**({} if answers else {"label": None}), **row["fields"], **answered(answers)}
+
+
+def _is_first(row: Mapping[str, Any]) -> bool:
+    """Whether a row is a record of before there were questions."""
+    return {"annotation", "annotation_agent", "status"} <= row.keys()
+
+
+def _of_first(row: Mapping[str, Any]) -> dict[str, Any] | None:
+    """Return such a record's inputs and its annotation; None where it was discarded."""
+    if row["status"] == "Discarded":
+        return None
+    inputs = row.get("inputs")
+    found = inputs if isinstance(inputs, dict) else {}
+    text = row.get("text")
+    return {**found, **({} if text is None else {"text": text}), "label": row["annotation"]}
 
 
 def _whole(row: Mapping[str, Any]) -> dict[str, Any]:

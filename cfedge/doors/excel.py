@@ -75,13 +75,23 @@ def _filled(path: Path, book: Any, reading: Reading) -> Iterator[tuple[int, tupl
     asked for; where none has, of the first that has any rows.
     """
     try:
-        sheet = _chosen(book, reading)
-        if sheet is None:
+        fitting = _fitting(book, reading)
+        if not fitting:
             return
+        sheet, *alike = fitting
         if len(book.worksheets) > 1:
+            named = (
+                f"{', '.join(repr(one.title) for one in alike[:5])}{', ...' if alike[5:] else ''}"
+            )
+            have = "has" if len(alike) == 1 else "have"
             reading.note(
                 f"sheet {sheet.title!r} of {path.name} was read, and not"
                 f" {counted(len(book.worksheets) - 1, 'other')}"
+                + (
+                    f"; {named} {have} the columns too: put all rows into one sheet"
+                    if alike
+                    else ""
+                )
             )
         rows = _of_sheet(sheet)
         skipped = _titles(sheet, reading)
@@ -101,17 +111,16 @@ def _filled(path: Path, book: Any, reading: Reading) -> Iterator[tuple[int, tupl
         raise _refused(path, error) from error
 
 
-def _chosen(book: Any, reading: Reading) -> Any | None:
+def _fitting(book: Any, reading: Reading) -> list[Any]:
+    """Return the sheets that have the columns; where none has, the first that has any rows."""
     wanted = {same(name) for name in reading.columns}
-    filled = None
+    filled, fitting = list[Any](), list[Any]()
     for sheet in book.worksheets:
         firsts = [row for _, row in islice(_of_sheet(sheet), _TITLES)]
-        if not firsts:
-            continue
-        filled = filled or sheet
+        filled += [sheet] if firsts else []
         if any(wanted <= {same(str(cell)) for cell in row} for row in firsts):
-            return sheet
-    return filled
+            fitting.append(sheet)
+    return fitting or filled[:1]
 
 
 def _titles(sheet: Any, reading: Reading) -> int:

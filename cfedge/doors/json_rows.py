@@ -18,8 +18,9 @@ from cfedge.doors import argilla, label_studio
 from cfedge.doors.answers import QUESTION
 from cfedge.doors.columns import quoted, same
 from cfedge.doors.encoding import opened
+from cfedge.doors.nested import with_leaves
 from cfedge.doors.reading import LIMITS, Reading, Record, Sheet, check_size
-from cfedge.doors.text import prodigy
+from cfedge.doors.text import chat, prodigy
 from cfedge.doors.text.json_forms import rows_of
 from cfedge.errors import DataError
 from cfedge.values import value_words
@@ -37,7 +38,7 @@ class _Shape(Protocol):
     def cells(self, row: Mapping[str, Any], columns: tuple[str, ...]) -> dict[str, Any] | None: ...
 
 
-SHAPES: tuple[_Shape, ...] = (label_studio, argilla, prodigy)
+SHAPES: tuple[_Shape, ...] = (label_studio, argilla, prodigy, chat)
 
 
 class _Line(NamedTuple):
@@ -145,7 +146,7 @@ def _of_split(value: Mapping[str, Any]) -> Any:
 
 def _inside(value: Mapping[str, Any], path: Path, reading: Reading) -> list[Any] | None:
     """Return the rows that an object holds under one of its names, or one by one under names of
-    their own; None where it holds none with any of the columns.
+    their own, or that an object in it holds so; None where there are none with any of the columns.
     """
     wanted = {same(name) for name in reading.columns}
 
@@ -158,7 +159,10 @@ def _inside(value: Mapping[str, Any], path: Path, reading: Reading) -> list[Any]
         reading.note(f"the rows of {path.name} were taken from {best!r:.60}")
         return lists[best]
     rows = list(value.values())
-    return rows if len(rows) > 1 and all(fit(row) == len(wanted) for row in rows) else None
+    if len(rows) > 1 and all(fit(row) == len(wanted) for row in rows):
+        return rows
+    inner = (_inside(one, path, reading) for one in rows if isinstance(one, dict))
+    return next((one for one in inner if one is not None), None)
 
 
 def _other(asked: str, question: str, reading: Reading) -> str:
@@ -231,7 +235,7 @@ def _rows(lines: Iterator[_Line], path: Path, reading: Reading) -> Iterator[Reco
             fault = f"{found}; write it as one with {quoted(reading.columns)}"
             yield Record(line.number, {}, fault)
         elif shape is None or not shape.recognises(line.value):
-            yield Record(line.number, line.value)
+            yield Record(line.number, with_leaves(line.value, reading.columns))
         elif (cells := shape.cells(line.value, reading.columns)) is not None:
             question = str(cells.pop(QUESTION, asked))
             asked = asked or question

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from cfedge.doors.columns import same
+from cfedge.doors.nested import leaves
 from cfedge.doors.reading import Reading, Record, Sheet, needed
 from cfedge.errors import DataError
 
@@ -35,13 +36,22 @@ def sheet(path: Path, reading: Reading) -> Sheet:
     except Exception as error:  # pyarrow's own, OSError, ValueError: whatever the bytes do to it
         raise _refused(path, error) from error
     wanted = {same(name) for name in reading.columns}
-    names = [name for name in schema.names if same(name) in wanted]
+    header = tuple(name for field in schema for name in _names(field, field.name))
+    names = [name for name in header if same(name) in wanted]
     return Sheet(
-        tuple(schema.names),
+        header,
         _rows(path, file, names, class_names(schema.metadata)),
         "row",
         file.close,
     )
+
+
+def _names(field: Any, name: str) -> list[str]:
+    """Return a column's name, and those of the columns inside of it."""
+    inner = [field.type.field(at) for at in range(field.type.num_fields)]
+    if not inner or not str(field.type).startswith("struct"):
+        return [name]
+    return [name, *(one for part in inner for one in _names(part, f"{name}.{part.name}"))]
 
 
 def class_names(metadata: Mapping[bytes, bytes] | None) -> dict[str, list[str]]:
@@ -69,7 +79,7 @@ def _rows(
                 number += 1
                 for name in classes.keys() & row.keys():
                     row[name] = named(row[name], classes[name])
-                yield Record(number, row)
+                yield Record(number, {**row, **leaves(row)})
     except DataError:
         raise
     except Exception as error:

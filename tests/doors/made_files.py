@@ -70,6 +70,37 @@ def argilla() -> str:
     )  # fmt: skip
 
 
+def first_argilla() -> str:
+    """Records of before version 1.8, of which one was discarded."""
+    kept = [("Validated", text, label) for text, label in ROWS]
+    return json_lines(
+        [
+            {
+                "text": text, "inputs": {"text": text}, "prediction": None, "annotation": label,
+                "annotation_agent": "anna", "status": status, "id": str(number),
+            }
+            for number, (status, text, label) in enumerate([*kept, ("Discarded", "asdf", "heat")])
+        ]
+    )  # fmt: skip
+
+
+def chats(turns: str, who: str, words: str, *names: str) -> str:
+    """Of two names how a person and a model are called, and of three a system before them."""
+    return json_lines(
+        [
+            {
+                turns: [
+                    {who: name, words: said}
+                    for name, said in zip(
+                        names, ("Be short", text, label)[-len(names) :], strict=True
+                    )
+                ]
+            }
+            for text, label in ROWS
+        ]
+    )
+
+
 def rasa() -> str:
     intents: dict[str, list[str]] = {}
     for text, label in ROWS:
@@ -217,6 +248,13 @@ FILES: dict[str, Callable[[Path], None]] = {
         json.dumps([{"text": text, "label": {"choices": [label]}} for text, label in ROWS])
     ),
     "argilla.json": written(argilla()),
+    "first-argilla.jsonl": written(first_argilla()),
+    "openai.jsonl": written(chats("messages", "role", "content", "system", "user", "assistant")),
+    "share.jsonl": written(chats("conversations", "from", "value", "human", "gpt")),
+    "lists-of-one.jsonl": written(
+        json_lines([{"id": 1, "text": text, "label": [label]} for text, label in ROWS])
+    ),
+    "deep-inside.json": written(json.dumps({"meta": {"v": 1}, "data": {"items": objects()}})),
     "rasa.yml": written(rasa()),
     "rasa.json": written(rasa_json()),
     "titles.csv": written("# heard in a building\n\n" + table(",")),
@@ -284,6 +322,10 @@ TOLD = {
     "label-studio.json": "Label Studio",
     "label-studio-min.json": "Label Studio",
     "argilla.json": "Argilla",
+    "first-argilla.jsonl": "1 row of first-argilla.jsonl that Argilla calls rejected or skipped",
+    "openai.jsonl": "chats with a model",
+    "share.jsonl": "chats with a model",
+    "deep-inside.json": "taken from 'items'",
     "rasa.yml": "Rasa",
     "spacy.jsonl": "spaCy",
     "prodigy.jsonl": "1 row of prodigy.jsonl",

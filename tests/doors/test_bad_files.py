@@ -162,7 +162,7 @@ ATTACKS: dict[str, tuple[str, Callable[[Path], object], str]] = {
     "lists of labels in parquet": (
         "x.parquet",
         columns_file(text=["a", "b"], label=[["x"], ["x", "y"]]),
-        "rows 1 and 2: expected one label, found a list",
+        "row 2: expected one label, found several, ['x', 'y']",
     ),
     "missing labels in parquet": (
         "x.parquet",

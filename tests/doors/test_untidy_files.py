@@ -16,6 +16,7 @@ import pytest
 from every import cases
 from pyarrow import parquet
 
+from cfedge.doors.columns import Columns
 from cfedge.errors import TaskError
 from cfedge.train.examples.data_check import Checked, check
 from cfedge.train.examples.labels import check_classes
@@ -101,7 +102,7 @@ REFUSED: dict[str, tuple[str, str, str]] = {
     "one name twice": ("a.jsonl", '{"text": "a", "text": "b", "label": "on"}\n', "'text' twice in one object"),
     "one name twice in an array": ("a.json", '[{"text": "a", "label": "x", "label": "y"}]', "'label' twice"),
     "no end of a number": ("a.jsonl", '{"text": "a", "label": Infinity}\n', "found infinity"),
-    "an object for a label": ("a.jsonl", jsonl({"text": "a", "label": {"name": "on"}}), "found an object"),
+    "an object for a label": ("a.jsonl", jsonl({"text": "a", "label": {"name": "on"}}), "or name what is in it, such as label.name"),
     "marks for letters that were lost": ("a.csv", CSV.replace("dark", "d\ufffdrk"), "marks for letters"),
     "tabs under a header with commas": ("a.csv", "text,label\na\ton\nb\toff\n", "expected 2 columns with commas between them, as the header has, found tabs"),
     "objects of several lines": ("a.jsonl", '{\n"text": "a",\n"label": "on"\n}\n', "each object stands in one line"),
@@ -112,7 +113,8 @@ REFUSED: dict[str, tuple[str, str, str]] = {
     "a text that shows nothing": ("a.csv", CSV.replace("dark", "\u200b\u2060"), "expected a text, found '\\u200b\\u2060'; fill it in"),
     "commas behind lines of JSON": ("a.jsonl", '{"text": "a", "label": "b"},\n' * 2, "no comma stands behind the last, or a line"),
     "an object for a text": ("a.jsonl", jsonl({"text": {"de": "a"}, "label": "on"}), "expected a text, found an object {'de': 'a'}"),
-    "a list of one label": ("a.jsonl", jsonl({"text": "a", "label": ["on"]}), "expected one label, found a list, ['on']; an input has one"),
+    "two answers in one chat": ("a.jsonl", jsonl({"messages": [{"role": "user", "content": "a"}, {"role": "assistant", "content": "on"}, {"role": "assistant", "content": "off"}]}), "expected one label, found several, ['on', 'off']"),
+    "a label in an answer": ("a.jsonl", jsonl({"text": "a", "answer": {"label": "on"}}), "which is meant with --label-column answer.label"),
     "an old or locked workbook": ("a.xlsx", "\xd0\xcf\x11\xe0\xa1", "an Excel workbook that is old or has a password"),
     "Chinese of Windows": ("a.csv", CSV * 3 + "\xb4\xf2\xbf\xaa\xb5\xc6,on\n", "say which encoding it has with --encoding"),
     "errors of a spreadsheet": ("a.csv", "text,label\na,#REF!\nb,#REF!\nc,x\nd,x\n", "found '#REF!', which programs write where there is none"),
@@ -168,7 +170,10 @@ def test_the_sheet_with_the_columns_is_taken(tmp_path: Path) -> None:
     book({"Notes": [["Read me"]], "Data": data, "More": data})(tmp_path / "a.xlsx")
     found = check(tmp_path / "a.xlsx")
     assert found.classes == GOOD
-    assert any("sheet 'Data'" in note and "2 others" in note for note in found.notes)
+    (note,) = [note for note in found.notes if "sheet 'Data'" in note]
+    assert note.endswith(
+        "and not 2 others; 'More' has the columns too: put all rows into one sheet"
+    )
     book({"Notes": [["Read me"]], "Other": [["a", "b"]]})(tmp_path / "b.xlsx")
     (fault,) = check(tmp_path / "b.xlsx").faults
     assert "found 'Read me'" in str(fault)
@@ -195,6 +200,13 @@ def test_dates_are_named_as_dates(tmp_path: Path) -> None:
 
 def test_labels_from_a_dictionary_are_its_words(tmp_path: Path) -> None:
     texts, labels = zip(*ROWS, strict=True)
+    inside = [{"kind": {"name": label}} for label in labels]
+    table = pyarrow.table({"text": texts, "said": inside})
+    parquet.write_table(table, tmp_path / "inside.parquet")
+    rows = [{"text": text, "said": said} for text, said in zip(texts, inside, strict=True)]
+    (tmp_path / "inside.jsonl").write_text(jsonl(*rows), "utf-8")
+    for name in ("inside.parquet", "inside.jsonl"):
+        assert check(tmp_path / name, Columns("text", "said.kind.name")).classes == Counter(GOOD)
     table = pyarrow.table({"text": texts, "label": pyarrow.array(labels).dictionary_encode()})
     parquet.write_table(table, tmp_path / "a.parquet")
     assert check(tmp_path / "a.parquet").classes == Counter(GOOD)

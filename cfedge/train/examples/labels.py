@@ -118,7 +118,7 @@ def label_of(value: object, where: str, noun: str = "label") -> str:
     """Return the label that a value stands for, whatever file, list or array it came from.
 
     A string without the spaces around it; a number or a boolean as Python writes it, and so as a CSV
-    file has it: 0, False and 1.5 are ``0``, ``False`` and ``1.5``.
+    file has it: 0, False and 1.5 are ``0``, ``False`` and ``1.5``. A list of one is this one.
 
     Parameters
     ----------
@@ -143,17 +143,19 @@ def label_of(value: object, where: str, noun: str = "label") -> str:
         raise DataError(
             f"{where}: expected a {noun}, found an empty list; fill it in or leave it out"
         )
+    if isinstance(value, list | tuple | set | frozenset) and len(value) == 1:
+        return label_of(next(iter(value)), where, noun)
     if isinstance(value, list | tuple | set | frozenset) or getattr(value, "shape", ()) != ():
-        several = "a list" if len(value) == 1 else "several"  # type: ignore[arg-type]
         raise DataError(
-            f"{where}: expected one {noun}, found {several}, {value!s:.80}; an input has one"
+            f"{where}: expected one {noun}, found several, {value!s:.80}; an input has one"
             f" {noun}: keep one, or make each a task of its own with the labels yes and no"
         )
     if isinstance(value, float) and math.isinf(value):
         raise DataError(f"{where}: expected a {noun}, found infinity; write it as a string")
     if isinstance(value, bool | int | float | Decimal):
         return str(value)
+    inside = f", or name what is in it, such as {noun}.{next(iter(value))}" if isinstance(value, dict) and value else ""  # fmt: skip
     raise DataError(
         f"{where}: expected words, a number or a boolean, found {value_words(value)}; write it as"
-        " a string"
+        f" a string{inside}"
     )

@@ -647,14 +647,14 @@ def test_a_number_or_a_boolean_is_a_label_and_the_same_in_every_file(
         assert load(saved(tmp_path / "rooms", {"": columns})).train.labels == expected
 
 
-def test_a_list_of_labels_is_refused_in_every_file(tmp_path: Path) -> None:
-    rows = [{"text": "a", "label": [1, 2]}, {"text": "b", "label": [1]}]
+def test_several_labels_are_refused_in_every_file(tmp_path: Path) -> None:
+    rows = [{"text": "a", "label": [1, 2]}, {"text": "b", "label": [1, 3]}]
     lines = "".join(json.dumps(row) + "\n" for row in rows)
     assert (
         "expected one label, found several, [1, 2] in the first of them; an input has one label:"
         in refusal(written(tmp_path / "a.jsonl", lines))
     )
-    columns = {"text": ["a", "b"], "label": [[1, 2], [1]]}
+    columns = {"text": ["a", "b"], "label": [[1, 2], [1, 3]]}
     assert ":train, rows 1 and 2: expected one label, found several" in refusal(
         saved(tmp_path / "rooms", {"": columns})
     )
