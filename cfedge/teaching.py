@@ -30,6 +30,7 @@ from cfedge.margins import TAIL_SHARE
 from cfedge.progress import Progress
 from cfedge.train.certify.certificates import Certificates, certificates
 from cfedge.train.certify.task_certificate import TaskCertificate
+from cfedge.train.change.edit import remove_class, rename, rename_label
 from cfedge.train.change.joining import Joined, join
 from cfedge.train.change.parts import split
 from cfedge.train.change.update import MAX_DROP, update
@@ -286,8 +287,35 @@ class Workspace(WorkspaceFolder):
         """
         return split(self, name, new, labels)
 
+    def rename(self, name: str, new: str, *, label: str | None = None) -> None:
+        """Call the task `name` otherwise, or its class `label`; nothing is learned.
+
+        Raises
+        ------
+        TaskError
+            There is no such task or class, or the new name is taken or cannot be one.
+        """
+        if label is None:
+            rename(self, name, new)
+        else:
+            rename_label(self, name, label, new)
+
+    def remove_class(self, name: str, label: str) -> None:
+        """Take the class `label` out of the task `name`; nothing is learned.
+
+        Raises
+        ------
+        TaskError
+            There is no such task or class, or it is the only one.
+        """
+        remove_class(self, name, label)
+
     def _certified(self, name: str) -> TaskCertificate:
-        return TaskCertificate.when_read(lambda: certificates(self, of=()).tasks[name])
+        def read() -> TaskCertificate:
+            self.record(name)  # which says so where the task has gone since
+            return certificates(self, of=()).tasks[name]
+
+        return TaskCertificate.when_read(read)
 
     def certificates(self, *, tail_share: float = TAIL_SHARE) -> Certificates:
         """Return what is certified of every task, with all tasks of the workspace together.

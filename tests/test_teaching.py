@@ -55,6 +55,18 @@ def test_a_notebook_teaches_certifies_evaluates_and_exports(
     assert [task.name for task in done.bundle.manifest.tasks] == ["colors", "food"]
     answer = cfedge.Engine.open(tmp_path / "bundle").predict([TEXTS[0]])[0]
     assert (answer.task, answer.label) == ("food", LABELS[0])
+    assert repr(workspace) == f"<Workspace {tmp_path / 'ws'}: 2 tasks>"
+    assert (
+        repr(cfedge.Engine.open(tmp_path / "bundle"))
+        == f"<Engine of {tmp_path / 'bundle'}: 2 tasks>"
+    )
+    late = workspace.add("late", TEXTS, LABELS, method="closed-form")
+    workspace.rename("late", "later")
+    workspace.rename("later", "meal", label=LABELS[0])
+    workspace.remove_class("later", "meal")
+    assert "meal" not in workspace.certificates().tasks["later"].labels
+    with pytest.raises(TaskError, match="expected one of colors, food, later, found 'late'"):
+        _ = late.examples
 
 
 def test_groups_are_held_out_whole_by_add_and_by_update(tiny_folder: Path, tmp_path: Path) -> None:
@@ -122,6 +134,8 @@ def test_a_column_of_any_kind_is_taken(column: Callable[[list[str]], Iterable[ob
         ([True, False, True], ("True", "False", "True")),
         (np.array([True, False, True]), ("True", "False", "True")),
         ([" a ", "b", "b"], ("a", "b", "b")),
+        ([["a"], ("b",), {"b"}], ("a", "b", "b")),
+        (pandas.Series(["a", "b", "b"], [7, 8, 9]), ("a", "b", "b")),
     ],
 )
 def test_integers_and_booleans_are_labels(values: Any, names: tuple[str, ...]) -> None:
@@ -140,7 +154,21 @@ def test_integers_and_booleans_are_labels(values: Any, names: tuple[str, ...]) -
         (["a", "b\0"], ["x", "y"], r"inputs\[1\]: expected a text without NUL"),
         (["a", "\ud800"], ["x", "y"], r"inputs\[1\]: expected a text in Unicode"),
         (["a", Path("b.jpg")], ["x", "y"], r"found the path 'b.jpg'; this backbone reads texts"),
-        (["a", b"b"], ["x", "y"], r"inputs\[1\]: expected a text, found bytes"),
+        (
+            ["a", b"b"],
+            ["x", "y"],
+            r"inputs\[1\]: expected a text, found bytes b'b'; write it as a str",
+        ),
+        (
+            {"a", "b"},
+            ["x", "y"],
+            r"inputs: expected a list of them, found a set, which has no order",
+        ),
+        (
+            pandas.Series(["b", "a"], [1, 0]),
+            pandas.Series(["x", "y"]),
+            r"give labels.loc\[inputs.index\]",
+        ),
         (["a", 3], ["x", "y"], r"inputs\[1\]: expected a text, found the number 3"),
         ([np.zeros((3, 8, 8))], ["x"], r"found an array of shape \(3, 8, 8\)"),
         (np.zeros((2, 3)), ["x", "y"], r"expected one column, found ndarray of 2 dimensions"),

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from cfedge.bundle.files import Bundle
+from cfedge.counted import counted
 from cfedge.inputs.modality import Input, Modality
 from cfedge.runtime import opening, pickling
 from cfedge.runtime.adapters import Adapters
@@ -100,6 +101,10 @@ class Engine:
         self.generation: int | None = None
         self._store: Store | None = None
         self._path: Path | None = None
+
+    def __repr__(self) -> str:
+        where = "" if self._path is None else f" of {self._path}"
+        return f"<Engine{where}: {counted(len(self.tasks), 'task')}>"
 
     @classmethod
     def open(

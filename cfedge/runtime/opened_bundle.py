@@ -138,7 +138,7 @@ class OpenedBundle:
         TaskError
             There is none.
         """
-        if name not in self.tasks:
+        if not isinstance(name, str) or name not in self.tasks:
             known = self.router.tasks
             more = f" and {len(known) - _NAMED} more" if len(known) > _NAMED else ""
             raise TaskError(

@@ -137,6 +137,8 @@ def test_a_given_task_must_be_one(engine: Engine) -> None:
             TaskError, match=f"task: expected one of animals, colors, found '{name}'"
         ):
             engine.predict(["crimson please"], task=name)
+    with pytest.raises(TaskError, match=r"found \['colors'\]; name one of them"):
+        engine.predict(["crimson please"], task=["colors"])  # type: ignore[arg-type]
 
 
 def test_no_texts_give_no_answers_and_one_string_one_answer(engine: Engine) -> None:

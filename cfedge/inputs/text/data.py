@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from cfedge.errors import DataError
 from cfedge.inputs.text.doubtful import doubts
 from cfedge.spelling import check_spelling, folded
-from cfedge.values import value_words
+from cfedge.values import is_missing, value_words
 
 __all__ = ["TextReader", "reader"]
 
@@ -95,4 +95,4 @@ def _step(value: object) -> str:
         return "this backbone reads texts: give what the file holds"
     if getattr(value, "shape", ()) != ():
         return "this backbone reads texts, one a row"
-    return "fill it in or leave it out"
+    return "fill it in or leave it out" if is_missing(value) else "write it as a string"

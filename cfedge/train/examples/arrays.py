@@ -51,6 +51,7 @@ def from_arrays(
     DataError
         They differ in length, there are none, or one of them is none: named with its position.
     """
+    _check_order(inputs, labels, source)
     kept = inputs_of(inputs, source, kind)
     names = [
         label_of(value, f"{source}: labels[{position}]")
@@ -65,6 +66,20 @@ def from_arrays(
         raise DataError(f"{source}: expected examples, found none; give some")
     together = () if groups is None else _groups(groups, len(kept), source)
     return Examples(kept, tuple(names), source, kind=kind, groups=together)
+
+
+def _check_order(inputs: object, labels: object, source: str) -> None:
+    """Refuse two columns of pandas whose rows are the same ones in another order: taken one after
+    another, an input would get another one's label.
+    """
+    if not all(hasattr(values, "iloc") for values in (inputs, labels)):
+        return
+    one, other = inputs.index, labels.index  # type: ignore[attr-defined]
+    if len(one) == len(other) and not one.equals(other) and set(one) == set(other):
+        raise DataError(
+            f"{source}: expected inputs and labels in one order, found that their indexes name the"
+            " same rows in different ones; give labels.loc[inputs.index], or both as lists"
+        )
 
 
 def inputs_of(inputs: Iterable[object], source: str, kind: str = DEFAULT_KIND) -> tuple[Input, ...]:
@@ -96,6 +111,10 @@ def _column(values: Iterable[object], where: str, *, stacked: bool = False) -> l
     if isinstance(values, Mapping):
         raise DataError(
             f"{where}: expected a list of them, found a mapping; give one of its columns"
+        )
+    if isinstance(values, set | frozenset):
+        raise DataError(
+            f"{where}: expected a list of them, found a set, which has no order; give them as a list"
         )
     columns = getattr(values, "to_pylist", None)
     if columns is not None and not hasattr(values, "schema"):  # of Arrow

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 import cfedge.inputs
 from cfedge.bundle.arrays import load_arrays
 from cfedge.bundle.manifest import Backbone
+from cfedge.counted import counted
 from cfedge.errors import StorageError, TaskError
 from cfedge.inputs.modality import Stored
 from cfedge.lookup import Background, Features, TaskSignature
@@ -46,6 +47,9 @@ class ReadWorkspace:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self._index = Index.parsed(*index_bytes(folder))
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} {self.folder}: {counted(len(self.tasks), 'task')}>"
 
     @property
     def backbone(self) -> Backbone:
