@@ -55,8 +55,7 @@ def _of_first(row: Mapping[str, Any]) -> dict[str, Any] | None:
         return None
     inputs = row.get("inputs")
     found = inputs if isinstance(inputs, dict) else {}
-    text = row.get("text")
-    return {**found, **({} if text is None else {"text": text}), "label": row["annotation"]}
+    return {**row, **found, "label": row["annotation"]}
 
 
 def _whole(row: Mapping[str, Any]) -> dict[str, Any]:
