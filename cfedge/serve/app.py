@@ -25,7 +25,7 @@ from cfedge.errors import CfedgeError
 from cfedge.runtime.answers import Seen
 from cfedge.runtime.engine import Engine
 from cfedge.serve.answered import Answered, Current, answered
-from cfedge.serve.bodies import Bodies, check_coding, check_media
+from cfedge.serve.bodies import Bodies, check_coding, check_media, check_query
 from cfedge.serve.follower import Follower
 from cfedge.serve.limits import Limits
 from cfedge.serve.meters import Meters
@@ -148,6 +148,7 @@ class Service:
         current = self._follower.current
         stated = request.headers.get("content-type", "")
         check_media(stated, current.engine.modality.media)
+        check_query(request.scope["query_string"])
         check_coding(request.headers.get("content-encoding", ""))
         session = read_session({name: request.headers.getlist(name) for name in SESSION_HEADERS})
         if self._pool.is_full:

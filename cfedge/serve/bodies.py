@@ -13,7 +13,7 @@ from cfedge.serve.limits import Limits
 from cfedge.serve.multipart import MULTIPART
 from cfedge.serve.responses import GONE, busy
 
-__all__ = ["Bodies", "check_coding", "check_media"]
+__all__ = ["Bodies", "check_coding", "check_media", "check_query"]
 
 
 class Bodies:
@@ -94,6 +94,16 @@ def check_media(stated: str, known: str | None) -> None:
         return
     more = f", {MULTIPART} or {known}*" if known else ""
     raise HTTPException(415, f"content-type: expected application/json{more}, found {media[:80]!r}")
+
+
+def check_query(stated: bytes) -> None:
+    """Refuse what is asked for behind the path, where it would be passed over: status 400."""
+    if stated:
+        raise HTTPException(
+            400,
+            f"query: expected none, found {stated[:80].decode('latin-1')!r}; write task, top and"
+            " coverage into JSON, or into a form beside the input",
+        )
 
 
 def check_coding(stated: str) -> None:

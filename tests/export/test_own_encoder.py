@@ -215,7 +215,7 @@ def _elsewhere() -> ModelProto:
 ODD: dict[str, tuple[Callable[[], ModelProto], str]] = {
     "a loop": (_loop, "a subgraph, as loops and branches have"),
     "a function": (_function, "functions of its own"),
-    "external data": (_elsewhere, "external data"),
+    "external data": (_elsewhere, "external data; export it with external_data=False, or"),
     "an operator that devices refuse": (
         lambda: _graph([*_conv(last="mean"), _node("NonZero", "mean", "features")]),
         "the operator 'NonZero'",

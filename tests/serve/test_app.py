@@ -222,6 +222,11 @@ def test_a_body_must_say_that_it_is_json(served: Served) -> None:
         {"content-type": "application/x-www-form-urlencoded"},
     ):
         assert ask(served.url, {"text": "crimson"}, headers=kind).status == 415
+    refused = ask(served.url, {"text": "crimson"}, path="/predict?task=colors&top=2")
+    assert refused.status == 400
+    assert refused.body["error"].startswith(
+        "query: expected none, found 'task=colors&top=2'; write"
+    )
     packed = {"content-type": "application/json", "content-encoding": "gzip"}
     refused = ask(served.url, {"text": "crimson"}, headers=packed)
     assert refused.status == 415

@@ -21,6 +21,10 @@ from cfedge.inputs.modality import Input
 __all__ = ["ImageReader", "reader"]
 
 
+#: Of 255: a picture of 12 bits that were saved as 16 is as dark, and so is one behind a lens cap.
+_DARK = 16
+
+
 class _Seen(NamedTuple):
     """A picture in 96 x 96 pixels: their SHA-256, and its look (`cfedge.inputs.image.likeness`)."""
 
@@ -79,8 +83,17 @@ class ImageReader:
         return self.key(value)
 
     def doubts(self, values: Sequence[Input]) -> list[tuple[list[int], str]]:
-        """Nothing: what can be read is as it is."""
-        return []
+        """Return the pictures on which nothing is to be seen, as they are black."""
+        dark = [row for row, look in enumerate(self._looks(values)) if look.max() < _DARK]
+        if not dark:
+            return []
+        return [
+            (
+                dark,
+                "expected a picture that shows something, found a nearly black one; leave it out, or"
+                " scale its values: of 16 bits a colour the upper 8 are read",
+            )
+        ]
 
     def near(
         self, values: Sequence[Input], others: Sequence[Input] | None = None

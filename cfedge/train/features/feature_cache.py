@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from cfedge.bundle.arrays import dump_arrays, load_arrays
 from cfedge.bundle.canonical import canonical_json
 from cfedge.device import this_board
-from cfedge.errors import CfedgeError, DataError
+from cfedge.errors import CfedgeError, DataError, InputError
 from cfedge.inputs import reader
 from cfedge.inputs.modality import Input
 from cfedge.lookup import Features
@@ -143,7 +143,10 @@ def _batches(
     room = free_bytes()
     with progress.track("running the frozen encoder", len(inputs)) as advance:
         for start in range(0, len(inputs), _STEP):
-            seen, features = features_of(encoder, inputs[start : start + _STEP])
+            try:
+                seen, features = features_of(encoder, inputs[start : start + _STEP])
+            except InputError as error:  # its number is of these few
+                raise DataError(f"examples{str(error)[str(error).index(':') :]}") from error
             if not start:
                 states = seen.hidden if hidden else []
                 check_room(len(inputs), _bytes_each(states, features), room)

@@ -41,6 +41,11 @@ _DTYPES: dict[int, DType] = {
 #: The version of the format since which initializers are no inputs.
 _OWN_INITIALIZERS = 4
 _PAGE = "see docs/how-to/own-encoder.md"
+#: What to do about what devices do not accept, where that is one thing.
+_STEPS = {
+    "external data": "export it with external_data=False, or save what onnx.load gives with onnx.save",
+    "the operator 'Dropout'": "export it in evaluation mode (model.eval())",
+}
 
 
 def read_own(path: Path) -> ModelProto:
@@ -64,6 +69,8 @@ def read_own(path: Path) -> ModelProto:
             f"{path}: expected an ONNX file of at most {_MOST_BYTES >> 20} MB, found"
             f" {size >> 20} MB; use a smaller encoder"
         )
+    if not data:
+        raise BackboneError(f"{path}: expected an ONNX file, found an empty file; export it again")
     other = known(data[:FIRST_BYTES])
     if other is not None:
         raise BackboneError(
@@ -76,7 +83,7 @@ def read_own(path: Path) -> ModelProto:
         found = str(error).rpartition("found ")[2].rpartition(";")[0]
         raise BackboneError(
             f"{path}: expected an ONNX file of operators that devices accept, found"
-            f" {found or error}; {_PAGE}"
+            f" {found or error}; {_STEPS.get(found, _PAGE)}"
         ) from error
     try:
         model: ModelProto = onnx.load_model_from_string(data)

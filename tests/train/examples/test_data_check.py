@@ -187,6 +187,11 @@ def test_a_folder_of_pictures_is_looked_at_and_near_ones_are_told(tmp_path: Path
     found = check(folder)
     assert (found.rows, dict(found.classes), found.faults) == (9, {"cat": 4, "dog": 5}, ())
     assert found.notes[0].startswith(f"2 of 9 images of {folder} are nearly the same as another")
+    twelve = PIL.Image.fromarray(np.arange(4096, dtype=np.uint16).reshape(64, 64))
+    twelve.save(folder / "dog" / "dark.png")
+    (dark,) = check(folder).faults
+    assert str(dark).startswith(f"{folder}: dog/dark.png: expected a picture that shows something")
+    (folder / "dog" / "dark.png").unlink()
     (folder / "cat" / "page.jpg").write_bytes(b"<html>")
     (folder / "dog" / "cut.png").write_bytes((folder / "dog" / "0.png").read_bytes()[:200])
     (folder / "bird").mkdir()
