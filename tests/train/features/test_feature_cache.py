@@ -54,7 +54,7 @@ def test_features_are_the_same_in_parts_at_once_and_from_the_cache(tiny_workspac
         *(cached_features(encoder, "0" * 64, workspace.cache, examples, Quiet()) for _ in range(2)),
     ]
     assert len(list(workspace.cache.iterdir())) == 1
-    with pytest.raises(DataError, match="^examples: expected a text, found an empty one"):
+    with pytest.raises(DataError, match=r"^examples: expected a text, found an empty one"):
         encoded(encoder, [*examples.inputs, ""], Quiet())
     for hidden, features in made:
         for one, two in zip(features, at_once[1], strict=True):
