@@ -19,11 +19,13 @@ import os
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import BinaryIO
 
 from cfedge.errors import MissingExtraError, StorageError
 
 __all__ = [
     "locked",
+    "new_file",
     "new_folder",
     "remove_leftovers",
     "sync_folder",
@@ -36,7 +38,17 @@ _FORBIDDEN = (errno.EACCES, errno.EPERM, errno.EROFS)
 
 
 def write_file(path: Path, data: bytes, *, mode: int = 0o644, durable: bool = True) -> None:
-    """Replace `path` by `data` in one step; nobody but `mode` says may read it at any time.
+    """Replace `path` by `data` in one step, as `new_file` does."""
+    with new_file(path, mode=mode, durable=durable, size_bytes=len(data)) as file:
+        file.write(data)
+
+
+@contextlib.contextmanager
+def new_file(
+    path: Path, *, mode: int = 0o644, durable: bool = True, size_bytes: int | None = None
+) -> Iterator[BinaryIO]:
+    """Give a file to fill; on success it becomes `path` in one step, on any error it is gone. Nobody
+    but `mode` says may read it at any time. Errors name `size_bytes` where it is known.
 
     Where it need not be `durable`, the disk is not waited for: after a power cut it may hold
     anything, and whoever reads it must be able to tell.
@@ -52,7 +64,7 @@ def write_file(path: Path, data: bytes, *, mode: int = 0o644, durable: bool = Tr
     try:
         handle, temporary = tempfile.mkstemp(prefix=_TEMPORARY, dir=path.parent)
         with os.fdopen(handle, "wb") as file:
-            file.write(data)
+            yield file
             file.flush()
             os.chmod(temporary, mode)
             if durable:
@@ -60,7 +72,7 @@ def write_file(path: Path, data: bytes, *, mode: int = 0o644, durable: bool = Tr
         os.replace(temporary, path)
         temporary = None
     except OSError as error:
-        raise _refused(path, len(data), error) from error
+        raise _refused(path, size_bytes, error) from error
     finally:
         if temporary is not None:
             with contextlib.suppress(OSError):
@@ -79,8 +91,6 @@ def new_folder(target: Path, *, replace: bool = False, mode: int = 0o755) -> Ite
         Must not exist, unless `replace`.
     replace
         Move an existing `target` aside and delete it once the new one is in place.
-    mode
-        Of the folder.
 
     Raises
     ------
@@ -205,9 +215,7 @@ def _exchanged(one: Path, other: Path) -> bool:
 
 
 def _sync_name(folder: Path) -> None:
-    """Make a rename durable as far as the disk allows: it is done and cannot be taken back, so a
-    refusal is no failure.
-    """
+    """Make a rename durable as far as the disk allows; it is done, so a refusal is no failure."""
     with contextlib.suppress(OSError):
         sync_folder(folder)
 

@@ -16,7 +16,7 @@ from types import TracebackType
 from typing import Any
 
 import pytest
-from every import every
+from every import cases, every
 from powercut import ERRORS
 
 from cfedge import storage
@@ -257,7 +257,7 @@ def check_refused(
 # write_file
 
 
-@pytest.mark.parametrize("data", [b"", b"x", b"new" * 100_000])
+@cases("data", [b"", b"x", b"new" * 100_000])
 def test_a_file_is_written_whole(tmp_path: Path, data: bytes) -> None:
     write_file(tmp_path / "file", data)
     write_file(tmp_path / "other", b"old")
@@ -267,10 +267,15 @@ def test_a_file_is_written_whole(tmp_path: Path, data: bytes) -> None:
 
 
 def test_the_calls_of_a_write_are_those_that_are_refused_below(tmp_path: Path) -> None:
+    """Nothing else makes files beside others, but for keys, which are made once."""
     with Disk(tmp_path) as disk:
         write_file(tmp_path / "file", b"new")
     assert tuple(disk.calls) == WRITE
     assert tree(tmp_path) == {"file": b"new"}
+    root = Path(__file__).parent.parent
+    sources = [*(root / "cfedge").rglob("*.py"), *(root / "export").rglob("*.py")]
+    making = {path.name for path in sources if "mkstemp(" in path.read_text("utf-8")}
+    assert making == {"storage.py", "seal.py"}
 
 
 def test_the_data_and_who_may_read_them_are_on_the_disk_before_they_get_their_name() -> None:

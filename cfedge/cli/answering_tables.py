@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import csv
+import io
 import os
 import sys
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -16,14 +16,21 @@ import typer
 from cfedge.cli.data import tell
 from cfedge.cli.show import print_json, say
 from cfedge.cli.streams import guarded
-from cfedge.errors import StorageError, UsageError
+from cfedge.counted import counted
+from cfedge.errors import UsageError
+from cfedge.outside import check_outside
 from cfedge.printable import escaped
+from cfedge.storage import new_file
 
 if TYPE_CHECKING:
     from cfedge.runtime.answers import Answers
 
 __all__ = ["DATA", "OUT", "answer_table", "check_table"]
 
+_FORMULAS = (
+    "with a cell that begins with =, +, - or @, which spreadsheet programs take for a formula; have it"
+    " import each column as it stands"
+)
 DATA = Annotated[
     Path | None,
     typer.Option(
@@ -87,6 +94,8 @@ def check_table(
         )
     if data is not None and inputs:
         raise UsageError("--data: expected no inputs beside it, found some; leave it or them out")
+    if out is not None:
+        check_outside(out)
     if out is not None and os.path.lexists(out):
         raise UsageError(f"--out: expected a new file, found {str(out)!r} there; choose another")
 
@@ -104,7 +113,7 @@ def answer_table(
     from cfedge.runtime.answered_table import answered_table
 
     table = answered_table(answers, data, column, encoding)
-    refused = 0
+    refused = formulas = 0
     with _target(out) as stream:
         write = csv.writer(stream, lineterminator="\n").writerow
         if not json:
@@ -116,12 +125,26 @@ def answer_table(
                 print_json({"row": row.number, **answer}, stream)
             else:
                 write(map(escaped, row.cells) if stream.isatty() else row.cells)
+                formulas += any(map(_is_formula, row.cells))
             if row.answer is None:
                 say(f"cfedge: {row.error}", error=True)
             for alarm in row.alarms:
                 say(f"cfedge: {alarm}", error=True)
     tell(table.reading.notes)
+    if formulas:
+        tell([f"{counted(formulas, 'row')} {_FORMULAS}"])
     return refused
+
+
+def _is_formula(cell: str) -> bool:
+    """Whether a spreadsheet program would reckon with a cell of CSV, numbers apart."""
+    if not cell.startswith(("=", "+", "-", "@", "\t", "\r")):
+        return False
+    try:
+        float(cell)
+    except ValueError:
+        return True
+    return False
 
 
 @contextmanager
@@ -131,18 +154,7 @@ def _target(out: Path | None) -> Iterator[Any]:
         with guarded():
             yield sys.stdout
         return
-    part: Path | None = None
-    try:
-        handle, name = tempfile.mkstemp(prefix=".cfedge-tmp-", dir=out.absolute().parent)
-        part = Path(name)
-        with os.fdopen(handle, "w", encoding="utf-8", newline="") as stream:
-            yield stream
-        part.chmod(0o644)
-        part.replace(out)
-    except OSError as error:
-        raise StorageError(
-            f"could not write {out}: {error.strerror}; make room, or choose another place"
-        ) from error
-    finally:
-        if part is not None:
-            part.unlink(missing_ok=True)
+    with new_file(out) as file:
+        stream = io.TextIOWrapper(file, "utf-8", "backslashreplace", newline="")
+        yield stream
+        stream.flush()

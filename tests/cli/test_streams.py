@@ -16,6 +16,7 @@ from typing import Any
 import pytest
 from command_line import run as here
 from every import cases
+from test_storage import Disk
 
 from cfedge.cli.streams import LINE_BYTES, lines
 from cfedge.errors import InputError, StorageError, UsageError
@@ -165,6 +166,20 @@ def test_a_column_of_a_table_is_answered_beside_it(tiny_bundle: Path, tmp_path: 
     assert found[2].startswith("crimson,[1],")
     listed = here("predict", tiny_bundle, "--data", rows_of, "--json").stdout.splitlines()
     assert [json.loads(line)["row"] for line in listed] == [1, 2]
+    odd = tmp_path / "odd.jsonl"  # half a character, and what a spreadsheet program reckons with
+    cells = ("\ud800", "=1+1", "-1", "+x")
+    odd.write_text(
+        "".join(json.dumps({"text": "lion", "n": cell}) + "\n" for cell in cells), "utf-8"
+    )
+    with Disk(tmp_path) as disk:
+        done = here("predict", tiny_bundle, "--data", odd, "--out", tmp_path / "odd.csv")
+    assert [call for call in disk.calls if "sync" in call or call == "replace"] == [
+        "fsync", "replace", "fsync folder"
+    ]  # fmt: skip
+    assert (done.returncode, done.stderr.count(b"\n")) == (0, 1)
+    assert done.stderr.startswith(b"note: 2 rows with a cell that begins with =, +, - or @, which")
+    shown = (tmp_path / "odd.csv").read_text("utf-8").splitlines()
+    assert [line.split(",")[1] for line in shown] == ["n", "\\ud800", "=1+1", "-1", "+x"]
     wide = tmp_path / "wide.jsonl"  # a column of its own in each row
     wide.write_text("".join(f'{{"text": "lion", "c{at}": 1}}\n' for at in range(17_000)), "utf-8")
     broken = tmp_path / "broken.jsonl"
