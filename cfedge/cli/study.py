@@ -170,7 +170,10 @@ def _names(listed: str) -> tuple[str, ...]:
 
 def _check_out(out: Path | None) -> None:
     from cfedge.errors import UsageError
+    from cfedge.outside import check_outside
 
+    if out is not None:
+        check_outside(out)
     if out is not None and not out.parent.is_dir():
         raise UsageError(f"--out: expected a folder {out.parent}, found none; make it first")
     if out is not None and out.is_dir():

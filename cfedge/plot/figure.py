@@ -14,6 +14,7 @@ import matplotlib as mpl
 from matplotlib.figure import Figure
 
 from cfedge.errors import UsageError
+from cfedge.outside import check_outside
 from cfedge.storage import write_file
 
 __all__ = ["FORMATS", "GREY", "check", "drawing", "save"]
@@ -36,13 +37,14 @@ def check(path: Path) -> None:
     Raises
     ------
     UsageError
-        Its name ends in no known format, or its folder is not there.
+        Its name ends in no known format, or its folder is not there or cfedge's own.
     """
     if path.suffix.lower() not in FORMATS:
         raise UsageError(
             f"--plot: expected a file that ends in {', '.join(FORMATS)}, found {path.name}; name"
             " it so"
         )
+    check_outside(path)
     if not path.parent.is_dir():
         raise UsageError(f"--plot: expected a folder {path.parent}, found none; make it first")
     if path.is_dir():

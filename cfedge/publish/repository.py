@@ -31,7 +31,8 @@ from cfedge.catalogue.entry import Entry
 from cfedge.catalogue.index import Index, parse_index
 from cfedge.catalogue.log import parse_log
 from cfedge.errors import DamagedError, StorageError
-from cfedge.plain_files import read_plain
+from cfedge.outside import check_outside
+from cfedge.plain_files import LARGEST_BYTES, read_plain
 from cfedge.publish.checked import check_clock, checked, make_empty, signed_targets
 from cfedge.publish.keys import ROLES, Keys
 from cfedge.publish.signing import Lifetimes, Signing, counting, newest
@@ -78,7 +79,10 @@ class Repository:
         ------
         StorageError
             The disk refused, another writer is at work, or `folder` holds something else.
+        UsageError
+            It lies in another folder of cfedge's own.
         """
+        check_outside(folder)
         try:
             folder.mkdir(parents=True, exist_ok=True)
             with locked(folder):
@@ -148,7 +152,10 @@ class Repository:
         """Whether an object is here, whole."""
         try:
             return (
-                hashlib.sha256(read_plain(self.folder / "objects" / sha256)).hexdigest() == sha256
+                hashlib.sha256(
+                    read_plain(self.folder / "objects" / sha256, whole_bytes=LARGEST_BYTES)
+                ).hexdigest()
+                == sha256
             )
         except OSError:
             return False

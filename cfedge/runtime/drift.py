@@ -30,6 +30,7 @@ from typing import Protocol
 from cfedge.bundle.manifest import Certificate, Manifest
 from cfedge.confidence import upper_bound
 from cfedge.errors import StorageError, UsageError
+from cfedge.outside import check_outside
 from cfedge.runtime.drift_counter import Counter
 from cfedge.runtime.drift_file import THIN, Counts, read_counts, write_counts
 
@@ -116,6 +117,7 @@ class Monitor:
         try:
             state = read_counts(path)
         except FileNotFoundError as error:
+            check_outside(path)
             if not path.absolute().parent.is_dir():
                 raise StorageError(
                     f"{path}: expected a folder to write the counts into, found none; make"

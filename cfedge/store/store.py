@@ -13,6 +13,7 @@ from cfedge.bundle.canonical import canonical_json
 from cfedge.bundle.files import Bundle, read
 from cfedge.bundle.objects import read_objects
 from cfedge.errors import DamagedError, SchemaError, StorageError, TamperedError
+from cfedge.outside import check_outside
 from cfedge.storage import write_file
 from cfedge.store.boot_attempts import MAX_STARTS
 from cfedge.store.generations import Generations
@@ -66,7 +67,7 @@ class Store(Generations):
         StorageError
             The disk refused, or `folder` holds something else.
         UsageError
-            It is no name of a channel.
+            It is no name of a channel, or the store would lie in another folder of cfedge's own.
         """
         import secrets  # some milliseconds, which engines need not wait for
 
@@ -81,6 +82,7 @@ class Store(Generations):
                 )
             return found
         check_channel(channel)
+        check_outside(folder)
         make_folders(folder)
         write_file(
             folder / FACTS,

@@ -13,6 +13,7 @@ from cfedge.errors import BackboneError, UsageError
 from cfedge.inputs.modality import Input
 from cfedge.lookup.rules import rule_named
 from cfedge.lookups import DEFAULT
+from cfedge.outside import check_outside
 from cfedge.progress import Progress, Quiet
 from cfedge.runtime.encoder import Encoder
 from cfedge.train.examples.examples import Examples
@@ -27,12 +28,13 @@ __all__ = ["check_target", "make_backbone", "same_backbone"]
 
 
 def check_target(target: Path) -> None:
-    """Refuse the name of a workspace that is taken.
+    """Refuse the name of a workspace that is taken, or lies in another folder of cfedge's own.
 
     Raises
     ------
     UsageError
     """
+    check_outside(target)
     if target.exists():
         raise UsageError(
             f"{target}: expected a new name for the workspace, found something there; choose"

@@ -24,6 +24,7 @@ from onnx import ModelProto, TensorProto, helper, numpy_helper
 
 from cfedge.errors import ParityError, StorageError, TaskError
 from cfedge.inputs.modality import Input, Modality
+from cfedge.outside import check_outside
 from cfedge.progress import Progress
 from cfedge.runtime.adapter import Adapter, load_adapter
 from cfedge.runtime.engine import Engine
@@ -207,6 +208,7 @@ def export_merged(
             f"task {name!r}: expected at least 2 classes to score, found 1; a file that finds the"
             " task too is what cfedge export writes without --merged"
         )
+    check_outside(target)
     if target.is_dir() or (target.exists() and not replace):
         raise StorageError(
             f"{target}: expected a new name for the file, found something there; choose another or"

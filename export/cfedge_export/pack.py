@@ -13,6 +13,7 @@ from cfedge.bundle.files import Bundle, write
 from cfedge.bundle.graph import check_graphs
 from cfedge.errors import StorageError
 from cfedge.margins import TAIL_SHARE
+from cfedge.outside import check_outside
 from cfedge.progress import Progress
 from cfedge.runtime.engine import Engine
 from cfedge.runtime.golden import check_golden
@@ -75,7 +76,10 @@ def export(
         No number of threads keeps to the budget; nothing was written.
     StorageError
         The disk refused, or `target` exists and `replace` is false; nothing was written.
+    UsageError
+        `target` lies in a folder of cfedge's own.
     """
+    check_outside(target)
     if target.exists() and not replace:
         raise StorageError(
             f"{target}: expected a new name for the bundle, found something there; choose another"

@@ -45,7 +45,7 @@ def test_a_report_replaces_a_report_and_nothing_else(tiny_bundle: Path, tmp_path
     assert other.read_text() == "<!doctype html><p>years of work"
     assert not (tmp_path / "r.html").exists()
     manifest = tiny_bundle / "manifest.json"
-    with pytest.raises(UsageError, match="found another file"):
+    with pytest.raises(UsageError, match=r"found the bundle .* around it"):
         write_report(tiny_bundle, manifest)
     with pytest.raises(UsageError, match="expected a folder"):
         write_report(tiny_bundle, tmp_path / "none" / "r.html")
