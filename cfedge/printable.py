@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import unicodedata
 
-__all__ = ["escaped", "is_printable", "is_seen", "shows_nothing"]
+__all__ = ["escaped", "is_printable", "is_seen", "look", "shows_nothing"]
 
 #: Zero width non-joiner and joiner.
 _JOINERS = "\u200c\u200d"
@@ -40,6 +40,16 @@ def shows_nothing(letter: str) -> bool:
     red or in black), or a filler.
     """
     return unicodedata.category(letter) == "Cf" or letter in _UNSEEN
+
+
+def look(string: str) -> str:
+    """Return what people see of a string: without case, spaces, marks that show nothing, and the
+    different ways to write one letter.
+    """
+    if not string.isascii():
+        string = unicodedata.normalize("NFKC", string)
+        string = "".join(letter for letter in string if not shows_nothing(letter))
+    return " ".join(string.casefold().split())
 
 
 def escaped(string: str) -> str:

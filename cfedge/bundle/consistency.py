@@ -7,13 +7,13 @@ from __future__ import annotations
 import dataclasses
 
 from cfedge.bundle.evidence import check_calibration, check_certificate
-from cfedge.bundle.fileref import check_file
+from cfedge.bundle.fileref import check_digest, check_file
 from cfedge.bundle.limits import LIMITS
 from cfedge.bundle.manifest import Backbone, Manifest, Task
+from cfedge.bundle.names import check_name, check_names
 from cfedge.errors import SchemaError
 from cfedge.lookups import LOOKUPS
 from cfedge.margins import Margins
-from cfedge.printable import is_printable, is_seen
 
 __all__ = [
     "check_backbone",
@@ -34,8 +34,9 @@ def check_backbone(backbone: Backbone) -> None:
     """
     for role, ref in backbone.files().items():
         check_file(role, ref)
-    _distinct("backbone.name", [backbone.name])
-    _distinct("backbone.scheme", [backbone.scheme])
+    check_name("backbone.name", backbone.name)
+    check_digest("backbone.source_sha256", backbone.source_sha256)
+    check_name("backbone.scheme", backbone.scheme)
     backbone.input.check()
     sizes = [
         backbone.width,
@@ -57,7 +58,7 @@ def check_backbone(backbone: Backbone) -> None:
         )
     _check_frozen_views(backbone)
     _at_most("slots", len(backbone.slots), LIMITS.slots)
-    _distinct("slots", [slot.name for slot in backbone.slots])
+    check_names("slots", [slot.name for slot in backbone.slots])
     for slot in backbone.slots:
         if slot.rows < 1 or slot.columns < 1:
             raise SchemaError(
@@ -87,9 +88,9 @@ def check_task(task: Task) -> None:
     """
     for part in ("adapter", "signature", "golden"):
         check_file(f"{part} of task {task.name!r}", getattr(task, part))
-    _distinct("task names", [task.name])
+    check_name("task names", task.name)
     _at_most(f"labels of task {task.name!r}", len(task.classes), LIMITS.labels)
-    _distinct("labels", list(task.classes))
+    check_names("labels", list(task.classes))
     check_meanings(task)
     check_certificate(task.name, task.certificate)
     check_calibration(task.name, task.calibration)
@@ -115,7 +116,8 @@ def check_meanings(task: Task) -> None:
                 f"same_labels of task {task.name!r}: expected labels of its classes, found"
                 f" {label!r:.80}; export the bundle again"
             )
-    _distinct("same_labels", sorted(set(task.same_labels.values())))
+    for meaning in task.same_labels.values():
+        check_name("same_labels", meaning)
 
 
 def check_margins(where: str, margins: Margins, remedy: str) -> None:
@@ -163,31 +165,11 @@ def check_manifest(manifest: Manifest) -> None:
     _at_most("labels", sum(len(task.classes) for task in manifest.tasks), LIMITS.labels)
     _at_most("versions", len(manifest.versions), LIMITS.versions)
     for package, version in manifest.versions.items():
-        _distinct("versions", sorted({package, version}))
-    _distinct("task names", [task.name for task in manifest.tasks])
+        check_name("versions", package)
+        check_name("versions", version)
+    check_names("task names", [task.name for task in manifest.tasks])
     for task in manifest.tasks:
         check_task(task)
-
-
-def _distinct(what: str, names: list[str]) -> None:
-    for name in names:
-        if not 0 < len(name) <= LIMITS.name_characters:
-            raise SchemaError(
-                f"{what}: expected 1..{LIMITS.name_characters} characters, found {name!r:.80};"
-                " export the bundle again"
-            )
-        if not is_printable(name) or not is_seen(name):
-            raise SchemaError(
-                f"{what}: expected printable characters, found {name!a:.80}; export the bundle"
-                " again"
-            )
-    seen: set[str] = set()
-    for name in names:
-        if name in seen:
-            raise SchemaError(
-                f"{what}: expected each once, found {name!r} twice; export the bundle again"
-            )
-        seen.add(name)
 
 
 def _at_most(what: str, count: int, limit: int) -> None:

@@ -9,6 +9,7 @@ import itertools
 
 from cfedge.bundle.limits import LIMITS
 from cfedge.bundle.manifest import Certificate
+from cfedge.bundle.names import check_name
 from cfedge.calibration import COVERAGES, RATES, STAGES, TERMS, Calibration, Odds
 from cfedge.confidence import upper_bound
 from cfedge.errors import SchemaError
@@ -54,6 +55,7 @@ def check_certificate(task: str, certificate: Certificate) -> None:
             f"certificate of task {task!r}: expected rival_errors <= errors <= held_out, wrong <="
             f" held_out, shares in [0, 1], tasks >= 1, found {stated}; export the bundle again"
         )
+    _check_rival(task, certificate)
     for name, part in zip(_REJECTIONS[::2], _REJECTIONS[1::2], strict=True):
         whole, rejected = getattr(certificate, name), getattr(certificate, part)
         if not 0 <= rejected <= whole <= LIMITS.held_out:
@@ -73,6 +75,19 @@ def check_certificate(task: str, certificate: Certificate) -> None:
                 " bundle"
                 " again"
             )
+
+
+def _check_rival(task: str, certificate: Certificate) -> None:
+    """Refuse a rival that took nothing, is the task itself, or could not be shown."""
+    rival = certificate.rival
+    if (rival is None) != (certificate.rival_errors == 0) or rival == task:
+        raise SchemaError(
+            f"certificate of task {task!r}: expected another task as rival where it took some, and"
+            f" none where it took none, found {rival!a:.80} and {certificate.rival_errors}; export"
+            " the bundle again"
+        )
+    if rival is not None:
+        check_name(f"rival of task {task!r}", rival)
 
 
 def check_calibration(task: str, rule: Calibration) -> None:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from cfedge.errors import SchemaError
 
-__all__ = ["FILE_BYTES", "FileRef", "check_file"]
+__all__ = ["FILE_BYTES", "FileRef", "check_digest", "check_file"]
 
 #: Largest accepted file; far above any use.
 FILE_BYTES = 2 << 30
@@ -22,6 +22,17 @@ class FileRef:
     size: int
 
 
+def check_digest(what: str, sha256: str, remedy: str = "export the bundle again") -> None:
+    """Refuse what is no SHA-256 in lower case.
+
+    Raises
+    ------
+    SchemaError
+    """
+    if len(sha256) != 64 or set(sha256) - set("0123456789abcdef"):
+        raise SchemaError(f"{what}: expected 64 hexadecimal digits, found {sha256!r:.80}; {remedy}")
+
+
 def check_file(role: str, ref: FileRef) -> None:
     """Refuse a file reference that names nothing.
 
@@ -29,11 +40,7 @@ def check_file(role: str, ref: FileRef) -> None:
     ------
     SchemaError
     """
-    if len(ref.sha256) != 64 or set(ref.sha256) - set("0123456789abcdef"):
-        raise SchemaError(
-            f"{role}: expected 64 hexadecimal digits, found {ref.sha256!r:.80}; export the bundle"
-            " again"
-        )
+    check_digest(role, ref.sha256)
     if not 0 < ref.size <= FILE_BYTES:
         raise SchemaError(
             f"{role}: expected 1..{FILE_BYTES} bytes, found {ref.size}; export the bundle again"

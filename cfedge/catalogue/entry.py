@@ -18,11 +18,11 @@ from typing import Any
 from cfedge.bundle.canonical import canonical_json, typed
 from cfedge.bundle.consistency import check_backbone, check_task
 from cfedge.bundle.evidence import check_calibration, check_certificate
-from cfedge.bundle.fileref import FileRef, check_file
+from cfedge.bundle.fileref import FileRef, check_digest, check_file
 from cfedge.bundle.manifest import Backbone, Certificate, Task
+from cfedge.bundle.names import check_name
 from cfedge.calibration import Calibration
 from cfedge.errors import SchemaError
-from cfedge.printable import is_printable, is_seen
 
 __all__ = ["Body", "ENTRY_BYTES", "Entry", "Measured", "Removed", "TaskAdded", "parse_entry"]
 
@@ -177,15 +177,7 @@ _PLAIN: dict[str, Any] = {"name": str, "site": str, "clock": int, "replaces": tu
 
 def _check(entry: Entry, where: str) -> None:
     for field, value in (("name", entry.name), ("site", entry.site)):
-        if not 0 < len(value) <= 200:
-            raise SchemaError(
-                f"{where}.{field}: expected 1..200 characters, found {len(value)}; publish it again"
-            )
-        if not is_printable(value) or not is_seen(value):
-            raise SchemaError(
-                f"{where}.{field}: expected printable characters, found {value!a:.80}; publish it"
-                " again"
-            )
+        check_name(f"{where}.{field}", value, "publish it again")
     if entry.clock < 1:
         raise SchemaError(f"{where}.clock: expected >= 1, found {entry.clock}; publish it again")
     if list(entry.replaces) != sorted(set(entry.replaces)):
@@ -196,10 +188,7 @@ def _check(entry: Entry, where: str) -> None:
     digests = [*entry.replaces, *([entry.body.base] if isinstance(entry.body, TaskAdded) else [])]
     digests += [entry.body.of] if isinstance(entry.body, Measured) else []
     for digest in digests:
-        if len(digest) != 64 or set(digest) - set("0123456789abcdef"):
-            raise SchemaError(
-                f"{where}: expected 64 hexadecimal digits, found {digest!r:.80}; publish it again"
-            )
+        check_digest(where, digest, "publish it again")
     if isinstance(entry.body, Backbone):
         check_backbone(entry.body)
     elif isinstance(entry.body, TaskAdded):

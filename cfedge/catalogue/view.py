@@ -20,6 +20,7 @@ from dataclasses import dataclass, replace
 from typing import cast
 
 from cfedge.bundle.manifest import Backbone, Manifest, Task
+from cfedge.bundle.names import check_names
 from cfedge.catalogue.conflicts import Candidate, Conflict, meeting, running
 from cfedge.catalogue.entry import Entry, Measured, TaskAdded
 from cfedge.catalogue.index import Index
@@ -116,6 +117,8 @@ def manifest_of(
     ------
     TaskError
         There is no backbone, or no such task.
+    SchemaError
+        Two tasks have names that look alike.
     """
     names = [name for name in seen.tasks if wanted(name)]
     if seen.backbone is None or not names:
@@ -126,6 +129,7 @@ def manifest_of(
             f"channel {index.channel!r}: expected at least one task to run, found"
             f" {len(seen.tasks)}, none of them wanted{waiting}; publish one or ask for others"
         )
+    check_names(f"tasks of channel {index.channel!r}", names, "publish one under another name")
     return put_together(
         cast(Backbone, seen.backbone.body),
         [seen.known(seen.tasks[name]) for name in names],

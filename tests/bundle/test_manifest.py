@@ -27,7 +27,7 @@ from cfedge.confidence import upper_bound
 from cfedge.errors import SchemaError
 from cfedge.inputs.text.spec import MOST_TOKENS, Text
 from cfedge.margins import Margins
-from cfedge.printable import is_seen
+from cfedge.printable import is_seen, look
 
 PATH = tuple[str | int, ...]
 ABSENT = object()
@@ -192,15 +192,16 @@ letters = st.characters(exclude_categories=("C", "Z"), include_characters=" \u20
 texts = st.text(letters, min_size=1, max_size=12).filter(is_seen)
 sizes = st.integers(1, FILE_BYTES)
 axes = st.integers(1, LIMITS.axis)
-refs = st.builds(FileRef, st.text("0123456789abcdef", min_size=64, max_size=64), sizes)
+digests = st.text("0123456789abcdef", min_size=64, max_size=64)
+refs = st.builds(FileRef, digests, sizes)
 counts = st.integers(0, 40_000)
 shares = st.floats(0, 1)
 slots = st.lists(
-    st.builds(Slot, texts, sizes, sizes), unique_by=lambda slot: slot.name, max_size=3
+    st.builds(Slot, texts, sizes, sizes), unique_by=lambda slot: look(slot.name), max_size=3
 ).map(tuple)
 backbones = st.builds(
     lambda split, more, **rest: Backbone(split=split, blocks=split + more, **rest),
-    st.integers(1, 20), st.integers(1, 20), name=texts, source_sha256=texts, scheme=texts, width=axes, hidden=st.lists(st.none() | axes, min_size=1, max_size=8).map(tuple), views=st.lists(axes, min_size=1, max_size=8).map(tuple),
+    st.integers(1, 20), st.integers(1, 20), name=texts, source_sha256=digests, scheme=texts, width=axes, hidden=st.lists(st.none() | axes, min_size=1, max_size=8).map(tuple), views=st.lists(axes, min_size=1, max_size=8).map(tuple),
     slots=slots, trunk=refs, tail=refs, input=st.builds(Text, st.just("text"), st.integers(1, MOST_TOKENS), refs),
 )  # fmt: skip
 
@@ -217,20 +218,22 @@ def _certificate(
     errors, held_out = rival_errors + more, rival_errors + more + right
     least = [upper_bound(count, held_out, alpha / tasks) for count in (errors, more)]
     return Certificate(
-        held_out, errors, max(shares[0], least[0]), alpha, tasks, rival, rival_errors, more, max(shares[1], least[1])
+        held_out, errors, max(shares[0], least[0]), alpha, tasks, rival if rival_errors else None, rival_errors, more, max(shares[1], least[1])
     )  # fmt: skip
 
 
 certificates = st.builds(
     _certificate, counts, counts, counts, st.tuples(shares, shares), st.floats(0, 1, exclude_min=True, exclude_max=True),
-    st.integers(1, 10**6), st.none() | texts,
+    st.integers(1, 10**6), texts.map("another {}".format),
 )  # fmt: skip
 
 
 @st.composite
 def manifests(draw: st.DrawFn) -> Manifest:
-    labels = draw(st.lists(texts, unique=True, max_size=9))
-    names = draw(st.lists(texts, unique=True, min_size=len(labels) // 3, max_size=len(labels) // 3))
+    labels = draw(st.lists(texts, unique_by=look, max_size=9))
+    names = draw(
+        st.lists(texts, unique_by=look, min_size=len(labels) // 3, max_size=len(labels) // 3)
+    )
     tasks = tuple(
         Task(
             name=name, classes=tuple(labels[3 * at : 3 * at + 3]), rank=draw(st.integers(1, 64)),

@@ -13,10 +13,11 @@ from decimal import Context, Decimal
 
 from cfedge.counted import counted
 from cfedge.inputs import reader
+from cfedge.printable import look
 from cfedge.spelling import did_you_mean
 from cfedge.train.examples.conflicts import conflicts, labels_of, with_conflicts
 from cfedge.train.examples.examples import Examples
-from cfedge.train.examples.labels import label_fault, look
+from cfedge.train.examples.labels import label_fault
 from cfedge.train.examples.rows import Table, places
 from cfedge.values import says_nothing
 

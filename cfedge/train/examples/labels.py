@@ -7,13 +7,12 @@ from __future__ import annotations
 
 import math
 import re
-import unicodedata
 from collections.abc import Sequence
 from decimal import Decimal
 
 from cfedge.errors import DataError, TaskError
-from cfedge.printable import is_printable, is_seen, shows_nothing
-from cfedge.spelling import check_spelling, folded
+from cfedge.printable import is_printable, is_seen, look
+from cfedge.spelling import check_spelling
 from cfedge.values import is_missing, value_words
 
 __all__ = [
@@ -102,16 +101,6 @@ def label_fault(label: str) -> str | None:
             f" ({label[:40]!r}...); shorten it"
         )
     return None
-
-
-def look(label: str) -> str:
-    """Return what people see of a label: without case, spaces, marks that show nothing, and the
-    different ways to write one letter.
-    """
-    visible = "".join(
-        letter for letter in unicodedata.normalize("NFKC", label) if not shows_nothing(letter)
-    )
-    return folded(visible)
 
 
 def label_of(value: object, where: str, noun: str = "label") -> str:
