@@ -37,6 +37,11 @@ def parse(data: bytes) -> Manifest:
             f"manifest: expected at most {LIMITS.values} values, found {values}; get the bundle"
             " again"
         )
+    tasks = data.count(b'"adapter":{')  # each has one; in a string the quotes would be escaped
+    if tasks > LIMITS.tasks:
+        raise SchemaError(
+            f"tasks: expected at most {LIMITS.tasks}, found {tasks}; export the bundle again"
+        )
     body = read_json(data, "manifest")
     if not isinstance(body, dict):
         raise SchemaError(

@@ -164,7 +164,10 @@ def test_a_manifest_that_is_dear_to_read_is_refused_soon(name: str) -> None:
     assert len(str(caught.value)) < 500
 
 
-def test_ten_thousand_tasks_are_read() -> None:
+def test_ten_thousand_tasks_are_read_and_too_many_refused_before() -> None:
+    more = of_tasks(["t"] * (LIMITS.tasks + 1))
+    with bounded(0.4), pytest.raises(SchemaError, match="tasks: expected at most 12000"):
+        parse(more)
     data = of_tasks(f"t{number}" for number in range(10_000))
     with bounded():
         assert len(parse(data).tasks) == 10_000
