@@ -10,26 +10,38 @@ from __future__ import annotations
 
 import struct
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import NamedTuple, TypeAlias
 
 from cfedge.bundle.onnx_fields import LENGTH, LIMITS, VARINT, Messages, refused
 
-__all__ = ["Graph", "Node", "Stored", "read_graph"]
+__all__ = ["Graph", "Node", "Stored", "Values", "read_graph"]
 
 #: Kinds of a tensor's numbers, in onnx.proto.
 _UINT8, _INT64 = 2, 7
 
 
+#: Whole numbers; None: there are others, or too many to be a shape.
+Values: TypeAlias = tuple[int, ...] | None
+
+
 @dataclass
 class Node:
-    """One operator: its name, its domain, and the names of what it takes and makes."""
+    """One operator: its name, its domain, and the names of what it takes and makes.
+
+    Attributes
+    ----------
+    attributes
+        Their names.
+    values
+        Of a Constant, its whole numbers; None: they are not known.
+    """
 
     operator: str = ""
     domain: str = ""
     inputs: list[str] = field(default_factory=list)
     outputs: list[str] = field(default_factory=list)
-    #: Whether it is a Constant of whole numbers that are known to be >= 0.
-    at_least_zero: bool = False
+    attributes: list[str] = field(default_factory=list)
+    values: Values = None
 
     @property
     def name(self) -> str:
@@ -52,14 +64,14 @@ class Graph:
     Attributes
     ----------
     constants
-        By name, whether all numbers of it are known to be whole and >= 0.
+        By name, what of its numbers is known.
     unsigned_bytes
         By name, the constants of uint8 that stand in one piece.
     """
 
     inputs: list[str] = field(default_factory=list)
     outputs: list[str] = field(default_factory=list)
-    constants: dict[str, bool] = field(default_factory=dict)
+    constants: dict[str, Values] = field(default_factory=dict)
     unsigned_bytes: dict[str, Stored] = field(default_factory=dict)
     nodes: list[Node] = field(default_factory=list)
 
@@ -99,8 +111,8 @@ class _Reader:
                 raise refused(self._what, f"more than {LIMITS.nodes} of them")
             graph.nodes.append(self._node(start, end, wire))
         elif number == 5:
-            name, at_least_zero, stored = self._tensor(start, end, wire)
-            graph.constants[name] = at_least_zero and name not in graph.constants
+            name, values, stored = self._tensor(start, end, wire)
+            graph.constants[name] = None if name in graph.constants else values
             if stored is not None:
                 graph.unsigned_bytes[name] = stored
         elif number == 11:
@@ -110,7 +122,7 @@ class _Reader:
 
     def _node(self, start: int, end: int, wire: int) -> Node:
         node = Node()
-        tensors: list[bool] = []
+        tensors: list[Values] = []
 
         def take(number: int, wire: int, value: int, start: int, end: int) -> None:
             if number == 1:
@@ -123,29 +135,32 @@ class _Reader:
                 domain = self._messages.string(start, end, wire)
                 node.domain = "" if domain == "ai.onnx" else domain
             elif number == 5:
-                tensors.append(self._attribute(start, end, wire))
+                name, values = self._attribute(start, end, wire)
+                node.attributes.append(name)
+                tensors.append(values)
 
         self._messages.walk("node", start, end, take, wire)
-        node.at_least_zero = node.operator == "Constant" and tensors == [True]
+        node.values = tensors[0] if node.operator == "Constant" and len(tensors) == 1 else None
         return node
 
-    def _attribute(self, start: int, end: int, wire: int) -> bool:
-        """Whether it is one tensor of whole numbers >= 0."""
-        tensors: list[bool] = []
-        numbers: list[int] = []
+    def _attribute(self, start: int, end: int, wire: int) -> tuple[str, Values]:
+        """Its name, and what it is if it is one tensor of whole numbers."""
+        name, tensors, numbers = "", list[Values](), list[int]()
 
         def take(number: int, wire: int, value: int, start: int, end: int) -> None:
+            nonlocal name
             numbers.append(number)
-            if number in (5, 10):
+            if number == 1:
+                name = self._messages.string(start, end, wire)
+            elif number in (5, 10):
                 tensors.append(self._tensor(start, end, wire)[1])
 
         self._messages.walk("attribute", start, end, take, wire)
-        return tensors == [True] and set(numbers) <= {1, 5, 13, 20}
+        known = len(tensors) == 1 and set(numbers) <= {1, 5, 13, 20}
+        return name, tensors[0] if known else None
 
-    def _tensor(self, start: int, end: int, wire: int) -> tuple[str, bool, Stored | None]:
-        """Its name, whether all its numbers are known to be whole and >= 0, and where they stand if
-        they are unsigned bytes.
-        """
+    def _tensor(self, start: int, end: int, wire: int) -> tuple[str, Values, Stored | None]:
+        """Its name, its whole numbers, and where they stand if they are unsigned bytes."""
         name, kinds, raw, sized = "", [], [], 0
         others, places, spans = False, [], []
 
@@ -168,11 +183,10 @@ class _Reader:
 
         self._messages.walk("tensor", start, end, take, wire)
         if kinds == [_UINT8] and places[0][1] == 1 and not others and len(spans) == 1:
-            return name, False, Stored(places[0][0], *spans[0])
+            return name, None, Stored(places[0][0], *spans[0])
         if kinds != [_INT64] or others or len(raw) != 1 or len(raw[0]) % 8:
-            return name, False, None
-        values = struct.unpack(f"<{len(raw[0]) // 8}q", raw[0])
-        return name, min(values, default=0) >= 0, None
+            return name, None, None
+        return name, struct.unpack(f"<{len(raw[0]) // 8}q", raw[0]), None
 
     def _name_of_value(self, start: int, end: int, wire: int) -> str:
         name = ""

@@ -4,8 +4,8 @@ The rule: what a graph takes, in time and memory, follows from the sizes of its 
 never falls as these grow. So the longest input, which is answered before a bundle is trusted
 (`cfedge.runtime.verification`), takes the most that any will. It holds because
 
-- every operator of the list makes results whose sizes follow from those of its inputs, but for the
-  places of `_SIZED`, which say a size by value;
+- every operator of the list makes results whose sizes follow from those of its inputs, and grow
+  with them, but for the places of `_SIZED`, which say a size by value, and `_check_cut`;
 - what stands in such a place is a constant or a *size*: made of ``Shape`` by choosing and joining,
   with no constant below zero. There is no arithmetic on sizes, which could fall or overflow;
 - nothing of the list is random, loops, or calls what is not here.
@@ -15,9 +15,10 @@ An adapter is a list of constants: it may only copy and dequantise them.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Literal
 
-from cfedge.bundle.graph_reader import Graph, Node
+from cfedge.bundle.graph_reader import Graph, Node, Values
 from cfedge.bundle.onnx_fields import refused
 
 __all__ = ["ADAPTER", "ENCODER", "check_operators"]
@@ -70,6 +71,9 @@ _SIZED: dict[str, dict[int, tuple[_Kind, ...]]] = {
 #: What an encoder's graphs may do.
 ENCODER = _PLAIN | _SIZED.keys()
 
+#: From here on the end of a cut is the end of everything, as exporters say it.
+_ALL = (1 << 31) - 1
+
 #: Operators that choose from the sizes in their first place, by constants.
 _CHOOSING = frozenset({"Gather", "Identity", "Slice", "Squeeze", "Unsqueeze"})
 
@@ -88,7 +92,7 @@ def check_operators(graph: Graph, what: str, allowed: frozenset[str]) -> None:
         Naming the operator.
     """
     kinds: dict[str, _Kind] = dict.fromkeys(graph.constants, "constant")
-    not_negative = {name for name, known in graph.constants.items() if known}
+    values = dict(graph.constants)
     kinds |= dict.fromkeys(graph.inputs, "data")  # a constant with an input's name can be fed
     for node in graph.nodes:
         if node.name not in allowed:
@@ -102,13 +106,15 @@ def check_operators(graph: Graph, what: str, allowed: frozenset[str]) -> None:
                 raise refused(
                     what, f"{node.name} with a {_SIZE_WORDS[kinds[name]]} in place {place}"
                 )
-        kind = _kind(node, kinds, not_negative)
+        if node.inputs and kinds[node.inputs[0]] == "data":
+            _check_cut(node, {name: values.get(name) for name in node.inputs}, what)
+        kind = _kind(node, kinds, values)
         for name in filter(None, node.outputs):
             if name in kinds:
                 raise refused(what, f"{name[:60]!r} made twice")
             kinds[name] = kind
-            if kind == "constant" and node.at_least_zero:
-                not_negative.add(name)
+            if kind == "constant":
+                values[name] = _values(node, values)
 
 
 _SIZE_WORDS: dict[_Kind, str] = {
@@ -118,7 +124,55 @@ _SIZE_WORDS: dict[_Kind, str] = {
 }
 
 
-def _kind(node: Node, kinds: dict[str, _Kind], not_negative: set[str]) -> _Kind:
+def _check_cut(node: Node, values: Mapping[str, Values], what: str) -> None:
+    """Refuse to cut data into a part that is smaller of more: from a place counted from its end to
+    one counted from its beginning, or by a number of parts.
+
+    Raises
+    ------
+    IncompatibleError
+    """
+    if node.name == "Split" and "num_outputs" in node.attributes and len(node.outputs) > 2:
+        raise refused(what, f"Split into {len(node.outputs)} parts without their sizes")
+    if node.name != "Slice":
+        return
+    starts, ends = (
+        (values[name] for name in node.inputs[1:3]) if len(node.inputs) > 2 else (None, None)
+    )
+    steps = values[node.inputs[4]] if len(node.inputs) > 4 else (1,) * len(starts or ends or ())
+    if not _grows(starts, ends, steps):
+        raise refused(what, "Slice to a part that may be smaller of more")
+
+
+def _grows(starts: Values, ends: Values, steps: Values) -> bool:
+    """Whether a cut of more is no smaller; what is not known is a size as an end, else anything."""
+    if steps is None or (starts is None and ends is None):
+        return False
+    if ends is None:
+        return min(starts or (-1,)) >= 0 < min(steps)
+    if starts is None:  # as bad as can be
+        starts = tuple(-1 if step > 0 else 0 for step in steps)
+    return len(starts) == len(ends) == len(steps) and all(
+        _span_grows(*one) for one in zip(starts, ends, steps, strict=True)
+    )
+
+
+def _span_grows(start: int, end: int, step: int) -> bool:
+    if step > 0:
+        return start >= 0 or end < 0 or end >= _ALL
+    return end >= 0 or end <= -_ALL or start < 0
+
+
+def _values(node: Node, values: Mapping[str, Values]) -> Values:
+    """What is known of the numbers of an operator's result, which is a constant."""
+    if node.name == "Constant":
+        return node.values
+    if node.name in ("Identity", "Squeeze", "Unsqueeze"):
+        return values.get(node.inputs[0])
+    return None
+
+
+def _kind(node: Node, kinds: dict[str, _Kind], values: Mapping[str, Values]) -> _Kind:
     """What an operator's results are."""
     if node.name == "Shape":
         return "size"
@@ -129,7 +183,7 @@ def _kind(node: Node, kinds: dict[str, _Kind], not_negative: set[str]) -> _Kind:
     if "size" not in found:
         return "constant"
     if node.name == "Concat" and all(
-        kinds[name] == "size" or name in not_negative for name in names
+        kinds[name] == "size" or min(values.get(name) or (-1,)) >= 0 for name in names
     ):
         return "size"
     if node.name in _CHOOSING and found[0] == "size" and set(found[1:]) <= {"constant"}:

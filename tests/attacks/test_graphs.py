@@ -214,6 +214,61 @@ def test_a_result_of_a_constants_name_is_refused() -> None:
     refused(graph([node("ReduceMax", "ids one", "many")]), "found 'many' made twice")
 
 
+FROM_END, TO_START = np.array([-20], np.int64), np.array([10], np.int64)
+#: Ways to cut x to ten places where it has ten, and to none where it has thirty: by the power of eight
+#: of so many an input of ten would take gigabytes, and the longest nothing.
+CUT: dict[str, list[onnx.NodeProto]] = {
+    "from a place before the end to one behind the start": [
+        node("Slice", "x from_end to_start one", "cut")
+    ],
+    "backwards": [node("Slice", "x to_start from_end one minus", "cut")],
+    "to the length of something short": [
+        node("Slice", "x zero to_start one", "short"),
+        node("Shape", "short", "sizes"),
+        node("Gather", "sizes one", "size", axis=0),
+        node("Slice", "x from_end size one", "cut"),
+    ],
+    "by places that are reckoned": [
+        node("Neg", "to_start", "reckoned"),
+        node("Slice", "x reckoned to_start one", "cut"),
+    ],
+    "by attributes": [helper.make_node("Slice", ["x"], ["cut"], axes=[1], starts=[-20], ends=[10])],
+    "by a number of parts": [
+        helper.make_node("Split", ["x"], ["p", "q", "cut"], axis=1, num_outputs=3)
+    ],
+}
+
+
+@cases("way", CUT)
+def test_a_cut_that_is_smaller_of_more_is_refused(way: str) -> None:
+    """Each alone, as a product of such a part with itself needs no size that is said."""
+    constants = {"from_end": FROM_END, "to_start": TO_START}
+    found = "Slice to a part that may be smaller of more|Split into 3 parts without their sizes"
+    refused(graph([*CUT[way], node("Relu", "cut")], constants), found)
+
+
+def test_cuts_that_grow_are_accepted() -> None:
+    """The same places from one end, to the end of everything, of sizes, and two halves."""
+    constants = {"from_end": FROM_END, "to_start": TO_START, "all": np.array([2**63 - 1], np.int64)}
+    last = numpy_helper.from_array(np.array(-1, np.int64))
+    ways: list[list[onnx.NodeProto]] = [
+        [node("Slice", "x from_end all one")],
+        [node("Slice", "x from_end minus one")],
+        [node("Slice", "x to_start minus one one")],
+        [*LENGTH, node("Slice", "x zero length one")],
+        [node("Slice", "x minus to_start one minus")],
+        [SHAPE, node("Slice", "shape from_end to_start zero", "n"), node("Expand", "x n")],
+        [
+            node("Constant", "", "scalar", value=last),
+            node("Unsqueeze", "scalar zero", "last"),
+            node("Slice", "x last all one"),
+        ],
+        [helper.make_node("Split", ["x"], ["y", "z"], axis=1, num_outputs=2)],
+    ]
+    for nodes in ways:
+        check_graph(graph(nodes, constants), "trunk")
+
+
 def test_a_result_made_twice_is_refused() -> None:
     nodes = [node("Identity", "many", "n"), node("Identity", "ids", "n")]
     refused(graph([*nodes, node("ConstantOfShape", "n")]), "found 'n' made twice")
