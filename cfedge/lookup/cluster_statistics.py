@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cfedge.lookup.packing import FACTOR_BITS, MEANS_BITS, ORIGIN_BITS, packed, unpacked
-from cfedge.lookup.stored_statistics import check_stored
+from cfedge.lookup.stored_statistics import check_sizes, check_stored
 
 __all__ = ["ClusterStatistics"]
 
@@ -100,7 +100,7 @@ class ClusterStatistics:
             )
             for name in ("origin", "means", "factor")
         }
-        return cls(
+        found = cls(
             counts=arrays["counts"].astype(np.int64, copy=False),
             means=rows["origin"] + rows["means"],
             factor=rows["factor"],
@@ -108,3 +108,5 @@ class ClusterStatistics:
             diagonal=arrays["diagonal"].astype(np.float32, copy=False),
             quartic=float(arrays["quartic"][0]),
         )
+        check_sizes(found.counts, found.means, found.factor, found.diagonal, what)
+        return found

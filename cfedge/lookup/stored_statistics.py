@@ -14,12 +14,14 @@ from numpy.typing import DTypeLike, NDArray
 from cfedge.errors import IncompatibleError
 from cfedge.lookup.packing import FACTOR_BITS, MEANS_BITS, ORIGIN_BITS, planes_shape
 
-__all__ = ["check_stored"]
+__all__ = ["check_sizes", "check_stored"]
 
 Arrays = Mapping[str, NDArray[np.generic]]
 
 #: Examples of a cluster: sums over many tasks stay exact in float64.
 _MOST = 1 << 40
+#: Of the square of what features are long: eight directions of length 1, and as much for rounding.
+_LONGEST = 16.0
 
 
 def check_stored(arrays: Arrays, what: str, width: int) -> None:
@@ -48,7 +50,32 @@ def check_stored(arrays: Arrays, what: str, width: int) -> None:
                 f"{what}: expected {name} of finite numbers, found NaN or infinity; learn the"
                 " task again"
             )
-    _check_values(arrays, what)
+    _check_values(arrays, what, width)
+
+
+def check_sizes(
+    counts: NDArray[np.int64],
+    means: NDArray[np.float32],
+    factor: NDArray[np.float32],
+    diagonal: NDArray[np.float32],
+    what: str,
+) -> None:
+    """Refuse means and a scatter that no features have, which consist of directions of length 1:
+    of what is larger a later input would overflow.
+
+    Raises
+    ------
+    IncompatibleError
+        Naming `what`.
+    """
+    with np.errstate(over="ignore"):
+        longest = float((means * means).sum(axis=1).max())
+        spread = (float(np.vdot(factor, factor)) + float(diagonal.sum())) / int(counts.sum())
+    if not (longest <= _LONGEST and spread <= _LONGEST):
+        raise IncompatibleError(
+            f"{what}: expected means and a scatter of features that are directions, found squares of"
+            f" {longest:.3g} and {spread:.3g}; learn the task again"
+        )
 
 
 def _expected(arrays: Arrays, width: int) -> dict[str, tuple[tuple[int, ...], DTypeLike]]:
@@ -73,20 +100,27 @@ def _expected(arrays: Arrays, width: int) -> dict[str, tuple[tuple[int, ...], DT
     }
 
 
-def _check_values(arrays: Arrays, what: str) -> None:
+def _check_values(arrays: Arrays, what: str, width: int) -> None:
     counts = arrays["counts"].astype(np.int64)
     if (
         (counts < 1).any()
         or (counts > _MOST).any()
         or (arrays["diagonal"].astype(np.float32) < 0).any()
+        or arrays["quartic"][0] < 0
     ):
         raise IncompatibleError(
-            f"{what}: expected counts in 1..{_MOST} and a diagonal >= 0, found others; learn"
-            " the task again"
+            f"{what}: expected counts in 1..{_MOST}, a quartic and a diagonal >= 0, found others;"
+            " learn the task again"
         )
     classes = arrays["factor_classes"].astype(np.int64, copy=False)
     if (np.diff(classes) < 0).any() or (classes < 0).any() or (classes >= len(counts)).any():
         raise IncompatibleError(
             f"{what}: expected factor_classes ascending in 0..{len(counts) - 1}, found others;"
+            " learn the task again"
+        )
+    rows = int(np.bincount(classes, minlength=1).max())
+    if rows > width:  # no scatter has a higher rank; the lookup takes the square of it some day
+        raise IncompatibleError(
+            f"{what}: expected at most {width} rows of the factor for each class, found {rows};"
             " learn the task again"
         )

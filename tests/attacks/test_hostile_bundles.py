@@ -481,6 +481,13 @@ def first(value: float) -> Callable[[np.ndarray], np.ndarray]:
     return change
 
 
+def one_more_row(found: dict[str, Any], rows: int = 33) -> None:
+    """So many rows of the factor, all of one class."""
+    found["tail.factor"] = np.repeat(found["tail.factor"][:, :1], rows, axis=1)
+    found["tail.factor_scale"] = np.repeat(found["tail.factor_scale"][:1], rows)
+    found["tail.factor_classes"] = np.zeros(rows, np.int64)
+
+
 def header(change: Callable[[dict[str, Any]], object]) -> Callable[[bytes], bytes]:
     """Change the header of safetensors."""
 
@@ -547,6 +554,9 @@ def catastrophic(fields: dict[str, Any]) -> None:
     }
 
 
+RIVAL = {"errors": 1, "rival_errors": 1, "wrong_task_at_most": 1.0}
+
+
 ATTACKS: dict[str, Attack] = {
     # The folder
     "no manifest": Attack(lambda folder: (folder / "manifest.json").unlink(), DamagedError, "expected a bundle with manifest.json, found a folder without it"),
@@ -602,6 +612,15 @@ ATTACKS: dict[str, Attack] = {
     "second looks at more than all": Attack(put("margins.second_share", 1.5), SchemaError, "manifest.margins.second_share: expected <= 1"),
     "second looks at fewer than none": Attack(put("margins.second_share", -0.1), SchemaError, "manifest.margins.second_share: expected >= 0"),
     "a look below 0": Attack(put("margins.second", -1.0), SchemaError, "manifest.margins.second: expected >= 0"),
+    "a rival that took nothing": Attack(body(lambda fields: fields["tasks"][0]["certificate"].update(rival="colors", rival_errors=0)), SchemaError, "certificate of task 'animals': expected another task as rival where it took some"),
+    "a rival with an escape": Attack(body(lambda fields: fields["tasks"][0]["certificate"].update(RIVAL, rival="\x1b[2J")), SchemaError, "rival of task 'animals': expected printable characters"),
+    "a rival without end": Attack(body(lambda fields: fields["tasks"][0]["certificate"].update(RIVAL, rival="x" * 10_000)), SchemaError, "rival of task 'animals': expected 1..200 characters"),
+    "a task that is its own rival": Attack(body(lambda fields: fields["tasks"][0]["certificate"].update(RIVAL, rival="animals")), SchemaError, "expected another task as rival"),
+    "a source with an escape": Attack(put("backbone.source_sha256", "\x1b[2J"), SchemaError, "backbone.source_sha256: expected 64 hexadecimal digits"),
+    "a source without end": Attack(put("backbone.source_sha256", "0" * 10_000), SchemaError, "backbone.source_sha256: expected 64 hexadecimal digits"),
+    "a task that looks like another": Attack(put("tasks.0.name", "Colors "), SchemaError, "task names: expected each once, found 'Colors ' and 'colors', which look alike"),
+    "a task that joiners tell apart": Attack(put("tasks.0.name", "col\u200cors"), SchemaError, "task names: .* which look alike"),
+    "labels of one look": Attack(put("tasks.0.classes", ["\u00e9", "dog", "e\u0301"]), SchemaError, r"labels: expected each once, found '\\xe9' and 'e\\u0301', which look alike"),
     "another lookup": Attack(put("lookup", "oracle"), SchemaError, "manifest.lookup: expected one of nearest-mean, lda, class-clusters, found 'oracle'"),
     "a split behind the end": Attack(put("backbone.split", 3), SchemaError, "manifest.backbone: expected 1 <= split < blocks"),
     "no width": Attack(put("backbone.width", 0), SchemaError, "manifest.backbone: expected .* each and width of 1 to"),
@@ -709,6 +728,12 @@ ATTACKS: dict[str, Attack] = {
     "a number without a negative": Attack(array("tail.factor", lambda one: np.concatenate([one[:-1] * 0, np.full_like(one[-1:], 255)])), IncompatibleError, r"expected factor in -15\.\.15"),
     "a scale whose products overflow": Attack(array("tail.means_scale", lambda one: np.full_like(one, 2.0**127)), IncompatibleError, "tail's part of the signature of task 'animals': expected means in"),
     "a scatter below 0": Attack(array("trunk.diagonal", first(-1)), IncompatibleError, "trunk's part of the signature of task 'animals': expected counts .* and a diagonal >= 0"),
+    "a fourth moment below 0": Attack(array("trunk.quartic", first(-1)), IncompatibleError, "trunk's part of the signature of task 'animals': expected counts .* a quartic and a diagonal >= 0"),
+    "more rows of one class than features": Attack(arrays(one_more_row), IncompatibleError, "tail's part of the signature of task 'animals': expected at most 32 rows of the factor for each class, found 33"),
+    "a class of which the square takes 300 GB": Attack(arrays(lambda found: one_more_row(found, 200_000)), IncompatibleError, "expected at most 32 rows of the factor for each class, found 200000"),
+    "means beyond all directions": Attack(array("tail.means_scale", lambda one: one * 2.0**40), IncompatibleError, "tail's part of the signature of task 'animals': expected means and a scatter of features that are directions"),
+    "a scatter beyond all directions": Attack(array("trunk.factor_scale", lambda one: one * 2.0**40), IncompatibleError, "expected means and a scatter of features that are directions"),
+    "a diagonal beyond all directions": Attack(array("trunk.diagonal", lambda one: one * 0 + np.float32(3e38)), IncompatibleError, "expected means and a scatter of features that are directions"),
     "a count of 0": Attack(array("tail.counts", first(0)), IncompatibleError, "tail's part of the signature of task 'animals': expected counts in 1.."),
     "a negative count": Attack(array("trunk.counts", first(-5)), IncompatibleError, "trunk's part of the signature of task 'animals': expected counts in 1.."),
     "counts whose sum overflows": Attack(array("tail.counts", lambda one: np.full_like(one, 2**62)), IncompatibleError, "tail's part of the signature of task 'animals': expected counts in 1.."),
