@@ -63,6 +63,8 @@ def handovers(
         change = _change(name, old, before, after, site)
         if change:
             found.setdefault(name, []).append(change)
+    for name, change in _shared(before, after):
+        found.setdefault(name, []).append(change)
     return tuple(Handover(name, "; ".join(changes)) for name, changes in sorted(found.items()))
 
 
@@ -129,6 +131,28 @@ def _loss(name: str, old: Entry, after: View, site: str) -> str | None:
         return None
     word = "erased" if cast(Removed, gone.body).erase else "withdrawn"
     return f"{word} by site {gone.site!r}"
+
+
+def _shared(before: View, after: View) -> list[tuple[str, str]]:
+    """Return the tasks of which a label would begin to mean the same as another task's, at the word
+    of that other task.
+    """
+    was, now = _meanings(before), _meanings(after)
+    new = {meaning: by for meaning, by in now.items() if meaning not in was}
+    found = []
+    for name, entry in before.tasks.items():
+        task = before.known(entry)
+        for label in task.classes if new else ():
+            by = new.get(task.same_labels.get(label, label))
+            if by is not None and by != name:
+                found.append((name, f"its label {label!r} would count as one of task {by!r}"))
+    return found
+
+
+def _meanings(seen: View) -> dict[str, str]:
+    """What labels are said to mean, each with a task that says so."""
+    known = ((name, seen.known(entry)) for name, entry in seen.tasks.items())
+    return {meaning: name for name, task in known for meaning in task.same_labels.values()}
 
 
 def _labels(was: Task, now: Task) -> str:

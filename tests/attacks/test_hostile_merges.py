@@ -16,7 +16,7 @@ from here import merge
 
 from cfedge.catalogue.entry import Entry, Measured, Removed, TaskAdded
 from cfedge.catalogue.view import view
-from cfedge.errors import DamagedError, TamperedError, TaskError
+from cfedge.errors import DamagedError, SchemaError, TamperedError, TaskError
 from cfedge.publish.appending import appended
 from cfedge.publish.diff import next_clock
 from cfedge.publish.handover import handovers
@@ -156,6 +156,14 @@ ATTACKS: dict[str, tuple[Callable[[Site], Entry], str]] = {
         ),
         "task 'new': a task entry in the name of this site, which does not know it",
     ),
+    "a new task whose label would count as hq's": (
+        lambda site: entry(
+            site,
+            other_task(site, name="new", classes=("x", "y"), same_labels={"x": "lights a"}),
+            name="new",
+        ),
+        "task 'lights': its label 'lights a' would count as one of task 'new'",
+    ),
     "history erased in hq's name": (
         lambda site: entry(site, Removed(erase=True), [standing(site)], name="past", by="hq"),
         "task 'past': a removed entry in the name of this site",
@@ -173,6 +181,13 @@ def test_no_merge_hands_a_task_over_that_nobody_asked_for(name: str, hq: Site, l
     with bounded(), pytest.raises(TaskError, match=what):
         merged(hq, lab, ["heating"])
     assert {path: path.read_bytes() for path in hq.repo.rglob("*") if path.is_file()} == before
+
+
+def test_a_task_that_looks_like_another_is_merged_by_no_flag(hq: Site, lab: Site) -> None:
+    body = other_task(lab, name="Li\u200cghts", classes=("x", "y"))
+    add(lab, [entry(lab, body, name="Li\u200cghts")])
+    with bounded(), pytest.raises(SchemaError, match=r"tasks of channel .stable.: .* look alike"):
+        merged(hq, lab, ["*"])
 
 
 def test_every_task_that_would_change_is_named_at_once(hq: Site, lab: Site) -> None:
