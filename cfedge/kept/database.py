@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from cfedge.errors import StorageError, UsageError
+from cfedge.outside import check_outside
 
 __all__ = ["Database"]
 
@@ -47,6 +48,7 @@ class Database:
 
     def __init__(self, folder: Path, *, busy_s: float) -> None:
         self.folder, self._busy_s, self._lock = folder, busy_s, threading.RLock()
+        check_outside(folder / "kept.sqlite")
         try:
             folder.mkdir(parents=True, exist_ok=True, mode=0o700)
             with contextlib.suppress(FileExistsError):
@@ -68,6 +70,14 @@ class Database:
                 raise UsageError(
                     f"{folder}: expected kept inputs of format {_FORMAT}, found {version}; keep in"
                     " a new folder, or install a newer cfedge"
+                )
+            odd = database.execute(
+                "SELECT name FROM sqlite_master WHERE type IN ('trigger', 'view')"
+            ).fetchone()
+            if odd:  # it could run anything, for ever
+                raise UsageError(
+                    f"{folder}: expected tables of kept inputs, found {odd[0]!a:.80}, which is none;"
+                    " keep in a new folder"
                 )
             for statement in _TABLES.split(";"):
                 database.execute(statement)

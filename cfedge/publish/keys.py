@@ -25,7 +25,9 @@ from securesystemslib.signer import CryptoSigner
 
 from cfedge.bundle.canonical import canonical_json, read_json, typed
 from cfedge.errors import DamagedError, SchemaError, StorageError, UsageError
+from cfedge.outside import check_outside
 from cfedge.plain_files import read_plain
+from cfedge.printable import is_printable, is_seen
 from cfedge.storage import new_folder, write_file
 
 __all__ = ["Keys", "ROLES"]
@@ -35,11 +37,27 @@ __all__ = ["Keys", "ROLES"]
 ROLES = ("root", "snapshot", "targets", "timestamp")
 
 
+_MOST_ROOT_KEYS, _SITE_CHARACTERS = 16, 64
+
+
 @dataclass(frozen=True)
 class _Record:
     site: str
     root_keys: int
     root_threshold: int
+
+
+def _fault(record: _Record) -> str | None:
+    """Say why there can be no such keys: devices would refuse what they sign."""
+    if not 1 <= record.root_threshold <= record.root_keys <= _MOST_ROOT_KEYS:
+        return (
+            f"--root-keys, --root-threshold: expected 1 <= threshold <= keys <= {_MOST_ROOT_KEYS},"
+            f" found {record.root_threshold} of {record.root_keys}"
+        )
+    site = record.site
+    if not 0 < len(site) <= _SITE_CHARACTERS or not is_printable(site) or not is_seen(site):
+        return f"--site: expected 1..{_SITE_CHARACTERS} printable characters, found {site!a:.80}"
+    return None
 
 
 class Keys:
@@ -68,6 +86,8 @@ class Keys:
             self._record: _Record = typed(
                 _Record, read_json(read_plain(path), "keys.json"), "keys.json"
             )
+            if (fault := _fault(self._record)) is not None:
+                raise ValueError(fault)
         except FileNotFoundError as error:
             raise DamagedError(
                 f"{folder}: expected keys, found none; make them with: cfedge keys init {folder}"
@@ -121,24 +141,18 @@ class Keys:
         StorageError
             The disk refused, or `folder` exists.
         """
-        if not 1 <= root_threshold <= root_keys <= 16:
-            raise UsageError(
-                "--root-keys, --root-threshold: expected 1 <= threshold <= keys <= 16, found"
-                f" {root_threshold} of {root_keys}; change one"
-            )
         site = secrets.token_hex(4) if site is None else site
-        if not 0 < len(site) <= 64 or not site.isprintable():
-            raise UsageError(
-                f"--site: expected 1..64 printable characters, found {site!r:.80}; choose another"
-                " name"
-            )
+        record = _Record(site, root_keys, root_threshold)
+        if (fault := _fault(record)) is not None:
+            raise UsageError(f"{fault}; choose another")
+        check_outside(folder)
         with new_folder(folder, mode=0o700) as temporary:
             for role in ROLES:
                 for number in range(1, 1 + (root_keys if role == "root" else 1)):
                     _make(temporary / f"{role}-{number}.pem", passphrase)
             write_file(
                 temporary / "keys.json",
-                canonical_json(asdict(_Record(site, root_keys, root_threshold))),
+                canonical_json(asdict(record)),
             )
         return cls(folder, passphrase)
 

@@ -197,6 +197,14 @@ def test_a_folder_of_another_format_is_refused(tmp_path: Path) -> None:
         database.execute("PRAGMA user_version = 9")
     with pytest.raises(UsageError, match="expected kept inputs of format 1, found 9"):
         opened(tmp_path)
+    with sqlite3.connect(tmp_path / "kept" / "kept.sqlite") as database:  # one that never ends
+        database.executescript(
+            "PRAGMA user_version = 1; CREATE TRIGGER more AFTER INSERT ON inputs BEGIN INSERT INTO minutes"
+            " WITH RECURSIVE c(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM c) SELECT x, x, 1, 1, 1 FROM"
+            " c; END;"
+        )
+    with pytest.raises(UsageError, match="expected tables of kept inputs, found 'more', which is"):
+        opened(tmp_path)
     for path in (tmp_path / "kept").iterdir():
         path.unlink()
     (tmp_path / "kept" / "kept.sqlite").write_bytes(b"no database" * 100)

@@ -53,7 +53,7 @@ def test_a_threshold_that_the_keys_cannot_reach_is_refused(
     assert not (tmp_path / "keys").exists()
 
 
-@pytest.mark.parametrize("site", ["", "x" * 65, "a\nb"])
+@cases("site", ["", "x" * 65, "a\nb", "  ", "\u3164", "\x1b[2J"])
 def test_a_site_needs_a_printable_name(tmp_path: Path, site: str) -> None:
     with pytest.raises(UsageError, match=r"--site: expected 1\.\.64 printable characters"):
         Keys.create(tmp_path / "keys", site=site)
@@ -72,7 +72,20 @@ def test_no_keys_are_reported_with_how_to_make_them(tmp_path: Path) -> None:
         Keys(tmp_path / "none")
 
 
-@cases("record", [b"", b"[]", b"{}", b'{"root_keys":"2","root_threshold":1,"site":"x"}', b"\xff"])
+@cases(
+    "record",
+    [
+        b"",
+        b"[]",
+        b"{}",
+        b'{"root_keys":"2","root_threshold":1,"site":"x"}',
+        b"\xff",
+        b'{"root_keys":2,"root_threshold":0,"site":"x"}',
+        b'{"root_keys":1,"root_threshold":2,"site":"x"}',
+        b'{"root_keys":1,"root_threshold":1,"site":"\\u001b[2J"}',
+        b'{"root_keys":1,"root_threshold":1,"site":" "}',
+    ],
+)
 def test_a_damaged_record_is_reported(tmp_path: Path, record: bytes) -> None:
     Keys.create(tmp_path / "keys")
     (tmp_path / "keys" / "keys.json").write_bytes(record)
