@@ -7,13 +7,33 @@ from __future__ import annotations
 import errno
 import os
 import stat
-from io import BufferedReader
+from io import BufferedReader, FileIO
 
-__all__ = ["NotPlainError", "open_plain", "read_plain"]
+__all__ = ["LARGEST_BYTES", "NotPlainError", "open_plain", "read_plain"]
+
+#: Of a file that is read whole where no other bound is given: lists and settings.
+SMALL_BYTES = 64 << 20
+#: Of any file that is read whole: weights, and what is learned from.
+LARGEST_BYTES = 2 << 30
+#: Of a file whose system says that it has no bytes: some of them are made as they are read.
+_UNKNOWN_BYTES = 1 << 16
 
 
 class NotPlainError(OSError):
     """What lies under a file's name is a folder, a FIFO, a device or the like."""
+
+
+class _Plain(BufferedReader):
+    """Reads without waiting: what says that it has nothing yet is no plain file, as logs of a
+    kernel are that look like one.
+    """
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        """Return the bytes, or raise NotPlainError."""
+        data: bytes | None = super().read(size)
+        if data is None:
+            raise NotPlainError(errno.EAGAIN, "it is no plain file", self.name)
+        return data
 
 
 def open_plain(path: str | os.PathLike[str]) -> BufferedReader:
@@ -37,13 +57,28 @@ def open_plain(path: str | os.PathLike[str]) -> BufferedReader:
             raise NotPlainError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
         if not stat.S_ISREG(mode):
             raise NotPlainError(errno.EINVAL, "it is no plain file", str(path))
-        return os.fdopen(handle, "rb")
+        return _Plain(FileIO(handle))
     except BaseException:
         os.close(handle)
         raise
 
 
-def read_plain(path: str | os.PathLike[str], most_bytes: int = -1) -> bytes:
-    """Read a file, at most so many bytes of it; see `open_plain`."""
+def read_plain(
+    path: str | os.PathLike[str], most_bytes: int | None = None, *, whole_bytes: int = SMALL_BYTES
+) -> bytes:
+    """Read a file: at most `most_bytes` of it, or whole, where it is not larger than `whole_bytes`.
+
+    Raises
+    ------
+    NotPlainError
+        It is no plain file, or larger than it may be.
+    OSError
+        The system refused.
+    """
     with open_plain(path) as file:
-        return file.read(most_bytes)
+        if most_bytes is not None:
+            return file.read(most_bytes)
+        size = os.fstat(file.fileno()).st_size
+        if size > whole_bytes:
+            raise NotPlainError(errno.EFBIG, f"more than {whole_bytes >> 20} MB", str(path))
+        return file.read(size or _UNKNOWN_BYTES)

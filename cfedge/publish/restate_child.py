@@ -18,7 +18,7 @@ from cfedge.bundle.fileref import FileRef
 from cfedge.bundle.files import Bundle, read, write
 from cfedge.bundle.graph import check_graphs
 from cfedge.errors import IncompatibleError, InputError
-from cfedge.plain_files import read_plain
+from cfedge.plain_files import LARGEST_BYTES, read_plain
 from cfedge.progress import Progress, Quiet
 from cfedge.publish.restate_golden import Restated, restate
 from cfedge.runtime.child import LIMITS, answer_parent, ask_child
@@ -104,7 +104,10 @@ def _restated(asked: dict[str, Any]) -> dict[str, object]:
     folder = Path(asked["folder"])
     spare = {task: FileRef(**ref) for task, ref in asked["spare"].items()}
     bundle = read(folder)
-    beside = {ref.sha256: read_plain(folder.parent / _SPARE / ref.sha256) for ref in spare.values()}
+    beside = {
+        ref.sha256: read_plain(folder.parent / _SPARE / ref.sha256, whole_bytes=LARGEST_BYTES)
+        for ref in spare.values()
+    }
     found = restate_here(
         Bundle(bundle.manifest, {**bundle.objects, **beside}), spare, here=asked["here"]
     )
@@ -120,7 +123,7 @@ def _restated(asked: dict[str, Any]) -> dict[str, object]:
 
 
 def _made(path: Path) -> bytes:
-    data = read_plain(path)
+    data = read_plain(path, whole_bytes=LARGEST_BYTES)
     if hashlib.sha256(data).hexdigest() != path.name:
         raise IncompatibleError(
             f"golden vectors: expected SHA-256 {path.name}, found another; publish again"

@@ -14,7 +14,7 @@ from cfedge.bundle.manifest import Backbone
 from cfedge.catalogue.entry import Entry
 from cfedge.catalogue.view import View, view
 from cfedge.errors import IncompatibleError, TamperedError
-from cfedge.plain_files import read_plain
+from cfedge.plain_files import LARGEST_BYTES, read_plain
 from cfedge.progress import Progress
 from cfedge.publish.channel_kind import check_kind
 from cfedge.publish.repository import Repository
@@ -151,7 +151,9 @@ class There:
             for role, ref in wanted.items():
                 if ref.sha256 not in objects:
                     self._fetcher.into(self._scratch / ref.sha256, role, ref, advance)
-                    objects[ref.sha256] = read_plain(self._scratch / ref.sha256)
+                    objects[ref.sha256] = read_plain(
+                        self._scratch / ref.sha256, whole_bytes=LARGEST_BYTES
+                    )
         return objects
 
 

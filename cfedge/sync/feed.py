@@ -15,7 +15,7 @@ from cfedge.catalogue.entry import Entry
 from cfedge.catalogue.index import INDEX_BYTES, Index, parse_index
 from cfedge.catalogue.log import lines_of, parse_log, present
 from cfedge.errors import RolledBackError, SchemaError, StaleError, TamperedError
-from cfedge.plain_files import NotPlainError, read_plain
+from cfedge.plain_files import LARGEST_BYTES, NotPlainError, read_plain
 from cfedge.storage import write_file
 from cfedge.sync.fetch import Fetcher
 from cfedge.sync.trust import Trust
@@ -110,7 +110,7 @@ class Feed:
 
     def _bytes(self) -> bytes:
         try:
-            return read_plain(self._log / "entries")
+            return read_plain(self._log / "entries", whole_bytes=LARGEST_BYTES)
         except (FileNotFoundError, NotPlainError):
             return b""
 

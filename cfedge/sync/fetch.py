@@ -16,7 +16,7 @@ from pathlib import Path
 
 from cfedge.bundle.fileref import FileRef
 from cfedge.errors import OfflineError, StorageError, TamperedError
-from cfedge.plain_files import read_plain
+from cfedge.plain_files import LARGEST_BYTES, read_plain
 from cfedge.storage import write_file
 from cfedge.sync.delta import MIN_BYTES, apply, path_of
 from cfedge.sync.sinks import Memory, Part, Sink
@@ -154,7 +154,7 @@ class Fetcher:
                         return False
         except (Missing, OfflineError):
             return False
-        new = apply(read_plain(like), bytes(delta), ref.size)
+        new = apply(read_plain(like, whole_bytes=LARGEST_BYTES), bytes(delta), ref.size)
         if new is None or hashlib.sha256(new).hexdigest() != ref.sha256:
             return False
         write_file(target, new)

@@ -27,6 +27,7 @@ from every import cases
 from hypothesis import strategies as st
 from test_storage import Disk, tree
 
+from cfedge import plain_files
 from cfedge.bundle import files, objects
 from cfedge.bundle.arrays import dump_arrays, load_arrays, load_note
 from cfedge.bundle.fileref import FileRef
@@ -421,11 +422,11 @@ def test_a_disk_that_fails_in_the_middle_of_a_file_is_named(
         def read(self, size: int | None = -1, /) -> bytes:
             raise OSError(errno.EIO, os.strerror(errno.EIO))
 
-    def broken(handle: int, *rest: Any) -> Broken:
-        os.close(handle)
+    def broken(raw: io.FileIO) -> Broken:
+        raw.close()
         return Broken()
 
-    monkeypatch.setattr(os, "fdopen", broken)
+    monkeypatch.setattr(plain_files, "_Plain", broken)
     assert os.strerror(errno.EIO) in refusal(bundle, StorageError)
 
 

@@ -15,7 +15,7 @@ from cfedge.inputs.array.reading import check_unmasked, from_list, read_npy
 from cfedge.inputs.files import inside
 from cfedge.inputs.modality import Input
 from cfedge.inputs.several import as_array, described
-from cfedge.plain_files import read_plain
+from cfedge.plain_files import LARGEST_BYTES, read_plain
 
 __all__ = ["ArrayReader", "reader"]
 
@@ -41,7 +41,7 @@ class ArrayReader:
         path = inside(cell, folder, "an array", where)
         named = f"{where}: {str(cell)[:80]!r}"
         try:
-            return self.check(read_npy(read_plain(path), named), named)
+            return self.check(read_npy(read_plain(path, whole_bytes=LARGEST_BYTES), named), named)
         except (InputError, OSError) as error:
             raise DataError(str(error)) from error
 

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from cfedge.errors import InputError
 from cfedge.first_bytes import FIRST_BYTES, known
 from cfedge.inputs.several import json_kind
-from cfedge.plain_files import read_plain
+from cfedge.plain_files import LARGEST_BYTES, read_plain
 
 __all__ = ["check_unmasked", "content", "from_list", "nested", "read_npy", "step_to"]
 
@@ -82,7 +82,7 @@ def content(path: str | os.PathLike[str], where: str) -> Values:
         It cannot be read, or is none of numbers.
     """
     try:
-        data = read_plain(path)
+        data = read_plain(path, whole_bytes=LARGEST_BYTES)
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or error
         raise InputError(

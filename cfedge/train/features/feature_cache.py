@@ -21,7 +21,7 @@ from cfedge.errors import CfedgeError, DataError, InputError
 from cfedge.inputs import reader
 from cfedge.inputs.modality import Input
 from cfedge.lookup import Features
-from cfedge.plain_files import read_plain
+from cfedge.plain_files import LARGEST_BYTES, read_plain
 from cfedge.progress import Progress
 from cfedge.runtime.adapter import Adapter
 from cfedge.runtime.backbone import Encoded
@@ -84,7 +84,7 @@ def cached_features(
     path = cache / f"{key}.safetensors"
     if path.is_file():
         with contextlib.suppress(CfedgeError, KeyError, OSError):
-            arrays = load_arrays(read_plain(path), str(path))
+            arrays = load_arrays(read_plain(path, whole_bytes=LARGEST_BYTES), str(path))
             found = Features(*(arrays[name].astype(np.float32, copy=False) for name in _VIEWS))
             if not hidden:
                 return [], found

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from cfedge.errors import StorageError
-from cfedge.plain_files import read_plain
+from cfedge.plain_files import LARGEST_BYTES, read_plain
 from cfedge.storage import write_file
 from cfedge.train.jobs.job import digest_of_bytes
 
@@ -60,7 +60,7 @@ class Contents:
         for path in (*paths, *([own] if own else [])):
             data = None
             with contextlib.suppress(OSError):
-                data = read_plain(path)
+                data = read_plain(path, whole_bytes=LARGEST_BYTES)
             if data is not None and digest_of_bytes(data) == sha256:
                 return data
             if data is not None and path == own:

@@ -19,7 +19,7 @@ import cfedge.inputs
 from cfedge.bundle.canonical import canonical_json
 from cfedge.errors import DataError
 from cfedge.inputs.modality import Input
-from cfedge.plain_files import read_plain
+from cfedge.plain_files import LARGEST_BYTES, read_plain
 from cfedge.train.examples.examples import Examples
 
 __all__ = ["dumped_examples", "dumped_inputs", "parsed_examples", "parsed_inputs"]
@@ -96,7 +96,7 @@ def _content(value: Input, where: str) -> bytes:
     if isinstance(value, bytes):
         return value
     try:
-        return read_plain(os.fspath(value))
+        return read_plain(os.fspath(value), whole_bytes=LARGEST_BYTES)
     except (OSError, TypeError, ValueError) as error:
         reason = getattr(error, "strerror", None) or error
         raise DataError(

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from cfedge.bundle.canonical import canonical_json
 from cfedge.errors import MissingExtraError, StorageError, WorkspaceError
-from cfedge.plain_files import read_plain
+from cfedge.plain_files import LARGEST_BYTES, read_plain
 from cfedge.storage import new_folder, remove_leftovers, write_file
 
 try:
@@ -83,7 +83,7 @@ def checked_bytes(path: Path, sha256: str) -> bytes:
         It is missing or was changed.
     """
     try:
-        data = read_plain(path)
+        data = read_plain(path, whole_bytes=LARGEST_BYTES)
     except OSError as error:
         raise WorkspaceError(
             f"{path}: expected the backbone's file, found {error.strerror}; make the workspace"
@@ -150,5 +150,8 @@ def remove_unnamed(workspace: Path, named: set[str]) -> None:
 def _holds(folder: Path, parts: Mapping[str, bytes]) -> bool:
     """Whether a folder has exactly these files' bytes by name; what cannot be read is not there."""
     with contextlib.suppress(OSError):
-        return all(read_plain(folder / name) == data for name, data in parts.items())
+        return all(
+            read_plain(folder / name, whole_bytes=LARGEST_BYTES) == data
+            for name, data in parts.items()
+        )
     return False

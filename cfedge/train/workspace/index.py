@@ -65,7 +65,7 @@ class Index:
             content = json.loads(data)
             if content["schema"] != SCHEMA:
                 raise WorkspaceError(
-                    f"{what}: expected schema {SCHEMA}, found {content['schema']!r}: made by"
+                    f"{what}: expected schema {SCHEMA}, found {content['schema']!r:.80}: made by"
                     " another cfedge; make the workspace again with: cfedge init"
                 )
             stated = content.pop("sha256")

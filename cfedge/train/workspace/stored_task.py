@@ -19,7 +19,7 @@ from cfedge.bundle.arrays import load_arrays
 from cfedge.bundle.manifest import Backbone
 from cfedge.errors import BundleError, UsageError, WorkspaceError
 from cfedge.lookup import TaskSignature
-from cfedge.plain_files import read_plain
+from cfedge.plain_files import LARGEST_BYTES, read_plain
 from cfedge.train.features.statistics import TaskStatistics
 from cfedge.train.measures.folds import Folds
 from cfedge.train.workspace.files import digest_of
@@ -104,7 +104,9 @@ class StoredTask:
     def whole(self) -> LearnedTask:
         """Read all files and check the digest in the folder's name."""
         task = self.parsed()
-        digest = digest_of({part: read_plain(self.folder / part) for part in TASK_FILES})
+        digest = digest_of(
+            {part: read_plain(self.folder / part, whole_bytes=LARGEST_BYTES) for part in TASK_FILES}
+        )
         if not self.folder.name.endswith(digest):
             raise WorkspaceError(
                 f"{self.folder}: expected the digest in its name, found {digest}: a file was"
@@ -115,7 +117,11 @@ class StoredTask:
     def _loaded(self, file: str, parse: Callable[[bytes, str], _Parsed]) -> _Parsed:
         path = self.folder / file
         try:
-            data = read_plain(path) if self.sent is None else self.sent[file]
+            data = (
+                read_plain(path, whole_bytes=LARGEST_BYTES)
+                if self.sent is None
+                else self.sent[file]
+            )
             return parse(data, str(path))
         except OSError as error:
             if self._gone():
