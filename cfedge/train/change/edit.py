@@ -9,6 +9,7 @@ from collections.abc import Mapping
 
 from cfedge.counted import counted
 from cfedge.errors import TaskError
+from cfedge.meanings import Meanings
 from cfedge.train.change.parts import part_of
 from cfedge.train.examples.labels import check_classes, check_name
 from cfedge.train.workspace.folder import WorkspaceFolder
@@ -41,7 +42,8 @@ def rename(workspace: WorkspaceFolder, name: str, new: str) -> None:
 
 
 def rename_label(workspace: WorkspaceFolder, name: str, label: str, new: str) -> None:
-    """Give a label of a task another name.
+    """Give a label of a task another name; where it means the same as other tasks' labels, it still
+    does.
 
     Raises
     ------
@@ -57,7 +59,11 @@ def rename_label(workspace: WorkspaceFolder, name: str, label: str, new: str) ->
         raise TaskError(
             f"task {name!r}: expected a label that it does not have, found {new!r}; choose another"
         )
-    same = {new if one == label else one: other for one, other in task.record.same_labels.items()}
+    declared = {other: workspace.record(other).same_labels for other in workspace.tasks}
+    shared_by, meaning = Meanings(declared).of(name, label)
+    same = {one: other for one, other in task.record.same_labels.items() if one != label}
+    if shared_by is None:
+        same[new] = meaning
     record = dataclasses.replace(task.record, classes=tuple(classes), same_labels=same)
     workspace.put(dataclasses.replace(task, record=record), replace=True)
 

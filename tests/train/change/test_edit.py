@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 
 import numpy as np
@@ -34,6 +35,15 @@ def test_a_renamed_label_keeps_its_place(tiny_workspace: Path) -> None:
     assert workspace.record("colors").classes == ("blue", "verdant", "red")
     found = {one.label for one in Engine(build(workspace)).predict(TEXTS, task="colors")}
     assert found == {"blue", "verdant", "red"}
+    task = workspace.task("animals")
+    label = task.record.classes[0]
+    said = dataclasses.replace(task.record, same_labels={label: "red"})
+    workspace.put(dataclasses.replace(task, record=said), replace=True)
+    rename_label(workspace, "colors", "red", "crimson")
+    assert workspace.record("colors").same_labels == {"crimson": "red"}
+    rename_label(workspace, "animals", label, "beast")
+    assert workspace.record("animals").same_labels == {"beast": "red"}
+    assert workspace.meanings().same("colors", "crimson", "animals", "beast")
 
 
 def test_a_removed_class_is_never_answered_and_the_rest_stays(tiny_workspace: Path) -> None:
