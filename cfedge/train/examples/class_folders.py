@@ -26,10 +26,11 @@ from cfedge.train.examples.class_files import (
     of_archive,
     of_folder,
 )
-from cfedge.train.examples.class_layout import ALL, SPLITS, Layout, are_splits, laid_out
+from cfedge.train.examples.class_layout import SPLITS, Layout, laid_out
 from cfedge.train.examples.examples import Examples, LabelledData
 from cfedge.train.examples.labels import label_of
 from cfedge.train.examples.labels_beside import files_with_labels
+from cfedge.train.examples.no_labels import check_labels, table_beside
 
 __all__ = [
     "are_class_folders",
@@ -39,10 +40,6 @@ __all__ = [
     "load_class_folders",
 ]
 
-#: Folders beside the pictures that say what stands where in them.
-_BOXES = ("labels", "annotations")
-#: What tables of paths are called.
-_TABLES = (".csv", ".tsv", ".jsonl", ".parquet", ".xlsx")
 #: What systems leave in folders.
 _LITTER = ("thumbs.db", "desktop.ini", "icon\r")
 
@@ -124,7 +121,7 @@ def labelled_files(path: Path, known: Files) -> LabelledFiles:
             " give one of these, or all as tasks without naming one; if these are the labels, move the"
             " files of each right into it"
         )
-    _check_labels(path, layout)
+    check_labels(path, layout)
     found = [
         LabelledFile(file.path, layout.places[file.path].split, partial(_read, path, file, layout))
         if file.path in layout.places
@@ -133,8 +130,14 @@ def labelled_files(path: Path, known: Files) -> LabelledFiles:
         if file.path in layout.places or not _may_stray(file.path, layout, known)
     ]
     strays = [one for one in layout.strays if _may_stray(one, layout, known)]
-    named = (f"labels of {path} were read from the names of its files",) if layout.in_names else ()
-    return LabelledFiles(found, (*named, *_strayed(path, strays)))
+    notes = [*_strayed(path, strays)]
+    if layout.in_names:
+        notes.insert(0, f"labels of {path} were read from the names of its files")
+    if len({place.label for place in layout.places.values()}) == 1 and (
+        table := table_beside(path)
+    ):
+        notes.append(f"{table!r:.80} of {path} was not read: give it, if it has paths and labels")
+    return LabelledFiles(found, tuple(notes))
 
 
 def are_tasks(path: Path, known: Files) -> bool:
@@ -157,10 +160,11 @@ def left_out(path: Path, known: Files) -> tuple[str, ...]:
         if entry.is_file():
             if len(name.parts) > 1 and not is_input(name, known.suffixes) and not is_note(name):
                 others.append(name.as_posix())
-        elif entry.is_symlink():
-            links.append(name.as_posix())
-        elif entry.is_dir() and next(entry.iterdir(), None) is None:
-            empty.append(name.as_posix())
+        elif entry.is_dir():
+            if entry.is_symlink():
+                links.append(name.as_posix())
+            elif next(entry.iterdir(), None) is None:
+                empty.append(name.as_posix())
     notes = [
         f"the folder {name!r:.80} of {path} is empty: nothing is learned of it" for name in empty
     ]
@@ -201,41 +205,6 @@ def _strayed(path: Path, strays: list[PurePosixPath]) -> tuple[str, ...]:
     return (
         f"{count} of {path} in no folder of a label {was} left out (as {str(strays[0])!r:.100})",
     )
-
-
-def _check_labels(path: Path, layout: Layout) -> None:
-    """Refuse folders that are no labels: those of splits, and those beside files of boxes."""
-    labels = {place.label for place in layout.places.values()}
-    one = labels.copy().pop() if len(labels) == 1 else None
-    if are_splits(labels):
-        found = f"files right in the folders of splits ({', '.join(sorted(labels))})"
-    elif one is not None and (boxes := _boxes(path, layout)) and boxes != one:
-        found = f"the folder {one!r} beside a folder {boxes!r}, as object detection has it"
-    elif one is not None and one.lower() in ALL:
-        found = f"all files in the folder {one!r}, whose name is no label"
-    else:
-        return
-    step = "give a table of paths and labels"
-    if table := _table(path):
-        step = f"give the table {table!r:.80}, if it has their paths and labels"
-    raise DataError(
-        f"{path}: expected one folder a label, found {found}; put each file into the folder of its"
-        f" label, or {step}"
-    )
-
-
-def _table(path: Path) -> str | None:
-    """Return the only table right in a folder, which may name what lies in its folders."""
-    beside = [] if path.is_file() else [one.name for one in path.iterdir() if one.is_file()]
-    tables = [name for name in beside if PurePosixPath(name).suffix.lower() in _TABLES]
-    return tables[0] if len(tables) == 1 else None
-
-
-def _boxes(path: Path, layout: Layout) -> str | None:
-    """Return the folder beside that of the first label which says what stands where in pictures."""
-    folder = path.joinpath(*next(iter(layout.places)).parts[:-2])
-    beside = [entry.name for entry in folder.iterdir()] if folder.is_dir() else []
-    return next((name for name in sorted(beside) if name.lower() in _BOXES), None)
 
 
 def _read(path: Path, file: InputFile, layout: Layout) -> tuple[Input, str]:

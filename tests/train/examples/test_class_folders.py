@@ -369,6 +369,9 @@ def test_what_is_left_out_of_a_folder_is_told(tmp_path: Path) -> None:
     for notes in (load(folder, kind="image").notes, check(folder).notes):
         assert ["'bird' of " in note and "a link to a folder" in note for note in notes] == [True]
     (folder / "bird").unlink()
+    (folder / "nowhere").symlink_to(tmp_path / "nowhere")
+    assert load(folder, kind="image").notes == ()
+    (folder / "nowhere").unlink()
     (folder / "cat" / "3.heic").write_bytes(b"x")
     for notes in (load(folder, kind="image").notes, check(folder).notes):
         assert [note.partition(" was left out of ")[0] for note in notes] == ["'cat/3.heic'"]
@@ -407,7 +410,10 @@ def test_folders_that_are_no_labels_are_refused(tmp_path: Path) -> None:
             with pytest.raises(DataError, match=found):
                 read(folder)
     single = tree(tmp_path / "single", "kittens/1.png", "kittens/2.png")
+    (single / "labels.csv").write_text("name,label\n1.png,cat\n")
     assert load(single, kind="image").train.classes == ("kittens",)
+    (note,) = check(single).notes
+    assert note.startswith("'labels.csv' of ")
     links = tmp_path / "links"
     links.mkdir()
     for name in ("cat", "dog"):
