@@ -9,6 +9,7 @@ what came of them as JSON. A mutation follows from its seed and number alone: ``
 from __future__ import annotations
 
 import copy
+import dataclasses
 import hashlib
 import json
 import random
@@ -75,7 +76,7 @@ def manifest() -> bytes:
         -2.5,
         0.05,
         NOTHING_UNKNOWN,
-        certificate,
+        dataclasses.replace(certificate, rival="lights"),
         file,
         file,
         file,
