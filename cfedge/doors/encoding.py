@@ -27,6 +27,9 @@ _MARKS = (
     (codecs.BOM_UTF16_LE, "utf-16"),
     (codecs.BOM_UTF16_BE, "utf-16"),
 )
+#: Ways to write letters in others, which Python counts among encodings; some take the square of a
+#: file's time.
+_NOTATIONS = ("idna", "punycode", "raw_unicode_escape", "unicode_escape")
 _PIECE = 1 << 20
 #: Bytes that Windows-1252 leaves undefined.
 _UNDEFINED = b"\x81\x8d\x8f\x90\x9d"
@@ -98,11 +101,13 @@ def _encoding(letters: _Letters, reading: Reading) -> str:
 
 def _told(letters: _Letters, name: str) -> str:
     try:
-        codecs.lookup(name)
-    except LookupError as error:
+        "a".encode(name)  # refuses what turns bytes into bytes, or nothing into anything
+        if codecs.lookup(name).name.replace("-", "_") in _NOTATIONS:
+            raise LookupError(name)
+    except (LookupError, ValueError) as error:
         raise DataError(
-            f"--encoding: expected the name of an encoding, such as utf-8 or cp1252, found {name!r};"
-            " choose another"
+            "--encoding: expected the name of an encoding, such as utf-8 or cp1252, found"
+            f" {name!r:.80}; choose another"
         ) from error
     _check(letters, name, "say another --encoding or save it as UTF-8")
     return name

@@ -363,7 +363,19 @@ def test_an_encoding_that_is_told_is_used_and_one_that_is_wrong_is_refused(tmp_p
     path.write_bytes("text,label\nочень холодно,тепло\n".encode("cp1251"))
     assert load(path, encoding="cp1251").train.labels == ("тепло",)
     assert "line 2: expected UTF-8, found bytes that are none" in refusal(path, encoding="utf-8")
-    assert "expected the name of an encoding" in refusal(path, encoding="klingon")
+    for none in (
+        "klingon",
+        "rot13",
+        "zlib_codec",
+        "undefined",
+        "idna",
+        "unicode-escape",
+        "\0",
+        "x" * 9_999,
+    ):
+        said = refusal(path, encoding=none)
+        assert "expected the name of an encoding" in said
+        assert len(said) < 300
 
 
 def test_other_columns_are_read_where_they_are_named(tmp_path: Path) -> None:
