@@ -17,7 +17,7 @@ from cfedge.printable import look
 from cfedge.spelling import did_you_mean
 from cfedge.train.examples.conflicts import conflicts, labels_of, with_conflicts
 from cfedge.train.examples.examples import Examples
-from cfedge.train.examples.labels import label_fault
+from cfedge.train.examples.labels import label_fault, not_shared
 from cfedge.train.examples.rows import Table, places
 from cfedge.values import says_nothing
 
@@ -27,8 +27,6 @@ __all__ = ["doubts", "rare", "with_doubts"]
 _BETWEEN = re.compile(r"\s*[,;|/+]\s*")
 #: Inputs of several labels, and pairs of labels, that are named one by one.
 _MOST = 20
-#: Labels from which on it may be asked whether they are labels at all.
-_MANY = 10
 #: Rows of a label below which it is rare, where another has a hundred times as many.
 _RARE = 30
 #: A label as programs write strings, lists and objects: ['heat'], "heat".
@@ -208,15 +206,10 @@ def _alone(table: Table, by_label: Mapping[str, list[int]]) -> Iterator[Doubt]:
     }
     if not few:
         return
-    every = len(by_label)
     numbers = _numbers(table, [row for rows in few.values() for row in rows])
-    if every >= _MANY and 2 * len(few) > every and 2 * every > len(table.labels):
-        yield (
-            numbers,
-            f"expected labels that several {table.kind}s share, found {every:,} different ones in"
-            f" {len(table.labels):,} rows; name the column of the labels with --label-column, or"
-            " change the two names in the header where they are the wrong way round",
-        )
+    fault = not_shared(table.kind, len(by_label), len(few), len(table.labels))
+    if fault is not None:
+        yield numbers, fault
         return
     others = [label for label in by_label if label not in few]
     names = [f"{label[:40]!r}{did_you_mean(label, others)}" for label in list(few)[:5]]

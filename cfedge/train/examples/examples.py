@@ -18,6 +18,7 @@ from cfedge.inputs import DEFAULT_KIND, reader
 from cfedge.inputs.modality import Input
 from cfedge.spelling import did_you_mean, folded
 from cfedge.train.examples.groups import hold_out_groups, units
+from cfedge.train.examples.labels import not_shared
 
 __all__ = [
     "Examples",
@@ -28,7 +29,6 @@ __all__ = [
     "split_held_out",
     "unambiguous",
 ]
-
 
 #: Examples that are held out where a share is: they bound an error to within half a point, and
 #: every task's are looked up again when a task is added.
@@ -223,6 +223,12 @@ def _check_enough(examples: Examples, label: str, distinct: int, free: int) -> N
     alone.
     """
     if distinct < 2:
+        keys = dict[str, set[str]]()
+        for key, one in zip(examples.keys, examples.labels, strict=True):
+            keys.setdefault(one, set()).add(key)
+        lone = sum(len(of) < 2 for of in keys.values())
+        if (fault := not_shared(examples.kind, len(keys), lone, len(examples))) is not None:
+            raise DataError(f"{examples.source}: {fault}")
         raise DataError(
             f"{examples.source}: expected at least 2 different {examples.kind}s of label"
             f" {label!r}{did_you_mean(label, examples.classes)} (one to learn, one held out), found"

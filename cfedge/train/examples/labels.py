@@ -25,6 +25,7 @@ __all__ = [
     "label_fault",
     "label_of",
     "look",
+    "not_shared",
 ]
 
 #: Where shares are told by task: what a task reuses of none. No task may have that name.
@@ -32,6 +33,8 @@ NEW_UNITS = "new"
 TASK_NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
 #: Characters of a label, at most.
 LABEL_LENGTH = 200
+#: Labels from which on it may be asked whether they are labels at all.
+_MANY = 10
 
 
 def check_task(name: str, classes: Sequence[str]) -> None:
@@ -147,4 +150,17 @@ def label_of(value: object, where: str, noun: str = "label") -> str:
     raise DataError(
         f"{where}: expected words, a number or a boolean, found {value_words(value)}; write it as"
         f" a string{inside}"
+    )
+
+
+def not_shared(kind: str, labels: int, lone: int, rows: int) -> str | None:
+    """Say of so many labels, of which some have one input each, that they are none: a number or a
+    sentence of its own for nearly each row; None where they may be.
+    """
+    if labels < _MANY or 2 * lone <= labels or 2 * labels <= rows:
+        return None
+    return (
+        f"expected labels that several {kind}s share, found {labels:,} different ones in {rows:,}"
+        " rows; name the column of the labels with --label-column, or change the two names in the"
+        " header where they are the wrong way round"
     )

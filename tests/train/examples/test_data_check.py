@@ -13,6 +13,7 @@ from cfedge.cli import app
 from cfedge.errors import DataError, TaskError, UsageError
 from cfedge.train.examples.data import load
 from cfedge.train.examples.data_check import check
+from cfedge.train.examples.examples import split_held_out
 from cfedge.train.examples.labels import check_classes
 from cfedge.train.examples.rows import Columns
 
@@ -70,6 +71,8 @@ def test_good_data_have_no_fault_and_what_no_line_alone_shows_is_told(tmp_path: 
     assert "expected labels that several texts share, found 12 different ones in 12 rows" in str(
         fault
     )
+    with pytest.raises(DataError, match="found 12 different ones in 12 rows; name the column"):
+        split_held_out(load(tmp_path / "numbers.csv").train, 0.2, np.random.default_rng(0))
     (fault,) = check(written(tmp_path / "few.csv", GOOD + "Total,6\n")).faults
     assert "add examples, or remove rows that are none" in str(fault)
     often = "".join(f"{'ab' * row} {row},heat\n" for row in range(300))
