@@ -187,13 +187,16 @@ class OpenedBundle:
         """Return the scores that `Engine.predict` takes the label from, float32 [B, C], with the
         task known.
         """
+        return self.embeddings_and_scores(inputs, task)[1]
+
+    def embeddings_and_scores(self, inputs: Sequence[Input], task: str) -> tuple[Floats, Floats]:
+        """Return `embeddings` and `class_scores` of one run of the encoder."""
         adapter, encoded, behind = self._adapted(inputs, task)
-        return np.stack(
-            [
-                adapter.scores(adapter.adapted(row), adapter.trunk(trunk))
-                for row, trunk in zip(behind, encoded.features, strict=True)
-            ]
-        )
+        scores = [
+            adapter.scores(adapter.adapted(row), adapter.trunk(trunk))
+            for row, trunk in zip(behind, encoded.features, strict=True)
+        ]
+        return np.stack(behind), np.stack(scores)
 
     def _adapted(self, inputs: Sequence[Input], name: str) -> tuple[Adapter, Encoded, list[Floats]]:
         task = self.named(name)

@@ -119,10 +119,8 @@ def compare(
                 Adapter.from_arrays(workspace.adapter(name)),
             )
             features = paths.features(held_out.inputs, adapter)
-            shipped = (
-                engine.opened.embeddings(held_out.inputs, name),
-                engine.opened.class_scores(held_out.inputs, name).argmax(axis=1),
-            )
+            embeddings, scores = engine.opened.embeddings_and_scores(held_out.inputs, name)
+            shipped = embeddings, scores.argmax(axis=1)
             results.append(_task_parity(name, held_out, adapter, features, shipped))
             advance(1)
     return results

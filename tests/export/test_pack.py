@@ -43,7 +43,16 @@ def test_building_twice_gives_the_same_bytes(tiny_workspace: Path) -> None:
 
 def test_parity_holds_three_paths_together(tiny_workspace: Path) -> None:
     workspace = WorkspaceFolder(tiny_workspace)
-    for one in parity.compare(workspace, Engine(build(workspace))):
+    engine = Engine(build(workspace))
+    with pytest.MonkeyPatch.context() as patch:
+        encoded: list[int] = []
+        encode = engine.opened.encode
+        patch.setattr(
+            engine.opened, "encode", lambda inputs: encoded.append(len(inputs)) or encode(inputs)
+        )
+        compared = parity.compare(workspace, engine)
+    assert encoded == [one.examples for one in compared]  # what ships runs once
+    for one in compared:
         assert one.cosine_torch_onnx > 0.99999
         assert one.cosine_float_int8 > 0.99
         assert one.accuracy_torch == one.accuracy_float
