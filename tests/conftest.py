@@ -4,6 +4,7 @@ session.
 
 from __future__ import annotations
 
+import functools
 import json
 import os
 import shutil
@@ -36,15 +37,17 @@ def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Leave out what is marked ``soak`` but where it is asked for: ``make soak`` runs it. Files with
-    tests that are marked ``slow`` come first: no process waits long for the last one.
+    tests that are marked ``slow`` come first: no process waits long for the last one. Of these the
+    last by name begin, which take longest, and of which no two wait for one encoder to be made.
     """
     if "soak" not in config.option.markexpr:
         soaks = {item for item in items if item.get_closest_marker("soak")}
         if soaks:
             items[:] = [item for item in items if item not in soaks]
             config.hook.pytest_deselected(items=list(soaks))
-    slow = {item.path for item in items if item.get_closest_marker("slow")}
-    items.sort(key=lambda item: item.path not in slow)
+    slow = sorted({item.path for item in items if item.get_closest_marker("slow")}, reverse=True)
+    place = {path: number for number, path in enumerate(slow)}
+    items.sort(key=lambda item: place.get(item.path, len(slow)))
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -59,6 +62,18 @@ def _unsynced() -> Iterator[None]:
     """No power is cut here but of what is recorded (`powercut`): no disk is waited for."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(os, "fsync", lambda handle: None)
+        yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _built_once() -> Iterator[None]:
+    """Typer builds all commands for every call of `CliRunner.invoke`, which takes a tenth of a
+    second; they are the same each time.
+    """
+    import typer.testing
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(typer.testing, "_get_command", functools.cache(typer.main.get_command))
         yield
 
 
