@@ -157,7 +157,11 @@ def flips(path: Path, reading: Callable[[], object], mask: Callable[[int], int])
     return missed
 
 
-@pytest.mark.parametrize("bit", range(8))
+#: Which bit it is makes no difference to a digest: the others are for `make soak`.
+@pytest.mark.parametrize(
+    "bit",
+    [bit if bit in (0, 5, 7) else pytest.param(bit, marks=pytest.mark.soak) for bit in range(8)],
+)
 def test_every_flipped_bit_of_a_small_bundle_is_noticed(bundle: Path, bit: int) -> None:
     for path in [bundle / "manifest.json", *(bundle / "objects").iterdir()]:
         assert flips(path, lambda: read(bundle), lambda at: 1 << bit) == []

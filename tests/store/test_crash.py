@@ -144,7 +144,7 @@ def check_states(history: History, *, count: int | None = None, most: int = 4) -
 
 @cases("name", HISTORIES)
 def test_a_power_cut_leaves_a_store_that_works(name: str) -> None:
-    assert check_states(recorded(name), count=16) == 16
+    assert check_states(recorded(name), count=12) == 12
 
 
 def test_a_root_that_is_trusted_is_so_for_good(tmp_path: Path) -> None:
@@ -180,13 +180,13 @@ def test_an_fsync_that_is_left_out_breaks_something(label: str, name: str) -> No
 
 @cases("label", sorted(REDUNDANT))
 def test_an_fsync_that_is_called_redundant_is(label: str) -> None:
-    assert not is_caught(recorded("updates"), label, most=4, count=16)
+    assert not is_caught(recorded("updates"), label, most=4, count=8)
 
 
 @pytest.mark.slow
 @cases("at", range(4, 130, 21))
 def test_what_a_sync_relied_on_after_a_kill_is_not_taken_back_by_a_power_cut(at: int) -> None:
-    check_states(recorded("killed", at), count=16, most=2)
+    check_states(recorded("killed", at), count=8, most=2)
 
 
 # Kills and refusals
