@@ -215,10 +215,11 @@ def test_a_site_may_change_what_it_published_itself(hq: Site, lab: Site) -> None
 def test_a_log_of_many_entries_of_one_name_is_put_together_in_no_time(
     count: int, hq: Site, lab: Site
 ) -> None:
-    clock = next_clock(lab.entries())
+    clock, one = next_clock(lab.entries()), other_task(lab)
+    tasks = (dataclasses.replace(one.task, threshold=1.0 + number) for number in range(count))
     many = [
-        entry(lab, other_task(lab, threshold=1.0 + number), by=f"s{number}", clock=clock)
-        for number in range(count)
+        entry(lab, dataclasses.replace(one, task=task), by=f"s{number}", clock=clock)
+        for number, task in enumerate(tasks)
     ]
     add(lab, many)
     with bounded(), pytest.raises(TaskError, match="replaced by site 's") as caught:
