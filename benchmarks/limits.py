@@ -53,7 +53,7 @@ def learned(name: str, features: Features, classes: Labels, rows: list[Labels], 
     statistics = TaskStatistics.of(own, own.tail, classes[rows[0]], width)
     none = np.zeros(len(rows[1]), np.float32)
     evidence = HeldOut(("",) * len(none), classes[rows[1]], held, none.astype(np.int64), none, none)
-    head = closed_form_head(statistics, statistics.tail, evidence, held.tail)
+    head = closed_form_head(statistics, evidence, held.tail)
     settings = Settings(method="closed-form")
     adapter, evidence = finished(head, statistics, evidence, held.tail, settings.exit_share)
     names = tuple(f"c{place}" for place in range(classes.max() + 1))

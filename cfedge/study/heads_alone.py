@@ -51,10 +51,10 @@ def heads_alone(order: LearnedOrder) -> Heads:
         evidence, record = order.workspace.held_out(name), order.workspace.record(name)
         behind = evidence.features.tail
         frozen = dataclasses.replace(statistics, adapted=statistics.tail)
-        head = closed_form_head(frozen, statistics.tail, evidence, behind)
+        head = closed_form_head(frozen, evidence, behind)
         arrays = {**no_slots(order.adapters[name].slots), **head}
         adapter = Adapter.from_arrays(
-            finished(arrays, statistics, evidence, behind, record.settings.exit_share)[0]
+            finished(arrays, frozen, evidence, behind, record.settings.exit_share)[0]
         )
         adapters[name] = adapter
         scores = adapter.scores(adapter.adapted(order.test.tail), adapter.trunk(order.test.trunk))

@@ -120,7 +120,7 @@ def _joined(
     frozen = [dataclasses.replace(task.statistics, adapted=task.statistics.tail) for task in (one, two)]  # fmt: skip
     statistics = frozen[0].with_more(frozen[1], places)
     evidence, rows = _evidence(one, two, classes, name, kind)
-    head = closed_form_head(statistics, statistics.tail, evidence, evidence.features.tail)
+    head = closed_form_head(statistics, evidence, evidence.features.tail)
     slots = {part: array for part, array in one.adapter.items() if part[:2] in ("a.", "b.")}
     arrays = {**no_slots(slots), **head}
     settings = dataclasses.replace(one.record.settings, method="closed-form", reuse=False)
@@ -141,13 +141,7 @@ def _joined(
         updates=one.record.updates + two.record.updates + 1,
         curve=(),
     )
-    task = LearnedTask.made(
-        record,
-        adapter,
-        statistics,
-        held_out,
-    )
-    return task, rows
+    return LearnedTask.made(record, adapter, statistics, held_out), rows
 
 
 def _evidence(

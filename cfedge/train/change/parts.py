@@ -1,9 +1,9 @@
 """Make two tasks of one without its data: `split`; and a task of some of its classes: `part_of`.
 
 Statistics come apart by class and held-out examples are kept with their features, so nothing is
-learned. A part keeps the adapter and its columns of the head: with the task given it chooses among
-its own classes as before, but that the shapes of its classes are made anew, of fewer examples
-(`cfedge.train.learn.class_shapes`). Its temperature is chosen anew, on its held-out examples. Two
+learned. A part keeps the adapter and its columns of what was trained: with the task given it chooses
+among its own classes as before, but that what is in closed form is made anew, of fewer examples
+(`cfedge.train.learn.closed_part`). Its temperature is chosen anew, on its held-out examples. Two
 tasks are made one by `cfedge.train.change.joining`.
 
 Letters: N held-out examples, C classes.
@@ -91,9 +91,9 @@ def part_of(task: LearnedTask, places: Sequence[int], name: str, encoder: Encode
             " found none, so that nothing could be certified; learn it anew"
         )
     arrays = dict(task.adapter)
-    for part in ("head.weight", "head.bias", "base.weight", "base.bias"):
+    for part in ("base.weight", "base.bias"):
         arrays[part] = np.take(arrays[part], places, axis=-1)
-    before, whole = task.held_out, Adapter.from_arrays(arrays)
+    before, whole = task.held_out, Adapter.from_arrays(task.adapter)
     inputs = tuple(before.inputs[row] for row in kept)
     behind = np.stack(encoder.adapted(encoder(inputs), whole))
     evidence = HeldOut(

@@ -184,10 +184,9 @@ def _learned(old: LearnedTask, new: NewExamples, classes: Sequence[str]) -> Lear
     made = _best(old, statistics, new)
     settings = old.record.settings
     adapter, held_out = finished(
-        made.arrays, statistics, new.evidence, made.behind, settings.exit_share
+        made.arrays, made.statistics, new.evidence, made.behind, settings.exit_share
     )
     if made.frozen:
-        statistics = dataclasses.replace(statistics, adapted=statistics.tail)
         settings = dataclasses.replace(settings, method="closed-form", reuse=False)
     record = dataclasses.replace(
         old.record,
@@ -199,26 +198,22 @@ def _learned(old: LearnedTask, new: NewExamples, classes: Sequence[str]) -> Lear
         repeated=old.record.repeated + new.repeated,
         reading=old.record.reading.with_more(new.reading),
     )
-    return LearnedTask.made(
-        record,
-        adapter,
-        statistics,
-        held_out,
-    )
+    return LearnedTask.made(record, adapter, made.statistics, held_out)
 
 
 class _Version(NamedTuple):
-    """Slots and head, the held-out examples' features that the head reads, and whether these are
-    the frozen tail's.
+    """Slots and head, statistics, the held-out examples' features that the head reads, and whether
+    these are the frozen tail's.
     """
 
     arrays: dict[str, Floats]
+    statistics: TaskStatistics
     behind: Floats
     frozen: bool
 
-    def right(self, statistics: TaskStatistics, evidence: HeldOut) -> int:
+    def right(self, evidence: HeldOut) -> int:
         """How many of the held-out examples it answers rightly."""
-        trunk, adapted = judged_scores(self.arrays, statistics, evidence, self.behind)
+        trunk, adapted = judged_scores(self.arrays, self.statistics, evidence, self.behind)
         return int(((trunk + adapted).argmax(axis=1) == evidence.classes).sum())
 
 
@@ -227,13 +222,15 @@ def _best(old: LearnedTask, statistics: TaskStatistics, new: NewExamples) -> _Ve
     tail; return the version that answers more, the former of equals.
     """
     slots = {part: array for part, array in old.adapter.items() if part[:2] in ("a.", "b.")}
-    head = closed_form_head(statistics, statistics.adapted, new.evidence, new.held_out_adapted)
-    versions = [_Version({**slots, **head}, new.held_out_adapted, frozen=False)]
+    evidence, behind = new.evidence, new.held_out_adapted
+    head = closed_form_head(statistics, evidence, behind)
+    versions = [_Version({**slots, **head}, statistics, behind, frozen=False)]
     if old.record.settings.method == "adapter":
-        tail = new.evidence.features.tail
-        head = closed_form_head(statistics, statistics.tail, new.evidence, tail)
-        versions.append(_Version({**no_slots(slots), **head}, tail, frozen=True))
-    return max(versions, key=lambda candidate: candidate.right(statistics, new.evidence))
+        frozen = dataclasses.replace(statistics, adapted=statistics.tail)
+        tail = evidence.features.tail
+        head = closed_form_head(frozen, evidence, tail)
+        versions.append(_Version({**no_slots(slots), **head}, frozen, tail, frozen=True))
+    return max(versions, key=lambda candidate: candidate.right(evidence))
 
 
 def _check_no_worse(name: str, new: Updated, max_drop: float) -> None:

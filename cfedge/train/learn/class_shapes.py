@@ -4,8 +4,7 @@ class Gaussians, in closed form.
 The covariance that the classes share is the task's own, so that a label with the task given never
 depends on other tasks (`cfedge.lookup.class_gaussians` has the formulas, and
 docs/decisions/0060-class-shapes.md what it brings). A class's mean and shape are of all its
-examples, as in the lookup's statistics, so each held-out one is judged by shapes of all examples
-but its part's (`cfedge.train.measures.folds`).
+examples, as in the lookup's statistics.
 
 Letters: N held-out examples, W width, C classes, Q directions of a class's shape.
 """
@@ -19,15 +18,14 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from cfedge.lookup import ClusterStatistics, Features
+from cfedge.lookup import ClusterStatistics
 from cfedge.lookup.class_gaussians import OF_ALL_VIEWS, OF_ONE_VIEW, ClassShape, Shared
 from cfedge.lookup.lda import Pooled, shrunk
 from cfedge.train.features.signature import exact_statistics, leading
 from cfedge.train.features.statistics import TaskStatistics
 from cfedge.train.features.sums import added
-from cfedge.train.measures.folds import dealt
 
-__all__ = ["ClassShapes", "SHAPE_RANK", "parts_scores", "shapes_of"]
+__all__ = ["ClassShapes", "SHAPE_RANK", "shapes_of"]
 
 Floats = NDArray[np.float32]
 Doubles = NDArray[np.float64]
@@ -109,21 +107,6 @@ def shapes_of(
         The others: float32 [N, F], of which the first W count, and int64 [N].
     """
     return _made(statistics, _shared(statistics), held_out, classes)
-
-
-def parts_scores(
-    statistics: TaskStatistics, held_out: Features, classes: NDArray[np.int64]
-) -> Doubles:
-    """Return the scores of the held-out examples, float64 [N, C], each by shapes of all but its
-    part; parameters as of `shapes_of`.
-    """
-    parts, (count, width) = dealt(held_out, classes), statistics.near.means.shape
-    scores, shared = np.zeros((len(classes), count)), _shared(statistics)
-    for part in range(int(parts.max(initial=-1)) + 1):
-        mine = parts == part
-        shapes = _made(statistics, shared, held_out.trunk[~mine], classes[~mine])
-        scores[mine] = shapes.scores(held_out.trunk[mine, :width])
-    return scores
 
 
 def _shared(statistics: TaskStatistics) -> Shared:

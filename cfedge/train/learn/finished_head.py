@@ -1,5 +1,8 @@
-"""A head as it is kept: with the shapes of its classes, its scores made probabilities, its exit
+"""A head as it is kept: with what of it is in closed form, its scores made probabilities, its exit
 chosen, and what it answers to the held-out examples.
+
+What is in closed form is made of all examples. So each held-out one is judged by a head of all but
+its part's (cross-fitting), as in the lookup's statistics (`cfedge.train.measures.folds`).
 
 Letters: D width, C classes, N held-out examples.
 """
@@ -14,9 +17,9 @@ from numpy.typing import NDArray
 
 from cfedge.runtime.adapter import Adapter
 from cfedge.train.features.statistics import TaskStatistics
-from cfedge.train.learn.class_shapes import parts_scores, shapes_of
-from cfedge.train.learn.trunk_part import with_shapes
+from cfedge.train.learn.closed_part import Seen, whole
 from cfedge.train.measures.early_exit import choose_exit, no_exit
+from cfedge.train.measures.folds import dealt
 from cfedge.train.measures.temperature import factor, probabilities, scaled
 from cfedge.train.workspace.learned_task import HeldOut
 
@@ -28,24 +31,28 @@ Floats = NDArray[np.float32]
 def judged_scores(
     arrays: Mapping[str, Floats], statistics: TaskStatistics, evidence: HeldOut, behind: Floats
 ) -> tuple[Floats, Floats]:
-    """Return what both parts of a head say of the held-out examples, float32 [N, C]: the trunk's,
-    by shapes that do not know them (`cfedge.train.learn.class_shapes`), and the tail's.
+    """Return what both parts of a head say of the held-out examples, float32 [N, C], the trunk's
+    and the tail's: each by a head that does not know the example's part.
 
     Parameters
     ----------
     arrays
-        Of the head, with its trunk's part as of `cfedge.train.learn.trunk_part.trunk_part`.
+        Of the head, as of `cfedge.train.learn.closed_part.whole`.
     statistics
-        Of the examples that it was learned from.
+        Of the examples that it was learned from; `adapted` is of what the head reads.
     evidence, behind
         Held-out examples, and what the head reads of them behind the tail, float32 [N, D].
     """
-    head = Adapter.from_arrays({**with_shapes(arrays, None), **no_exit()})
-    trunk = head.trunk(evidence.features.trunk)
-    if trunk.shape[1] > 1:
-        own = parts_scores(statistics, evidence.features, evidence.classes)
-        trunk += (own * float(arrays["base.share"][0])).astype(np.float32)
-    return trunk, head.adapted(behind)
+    seen = _seen(evidence, behind)
+    parts = dealt(evidence.features, evidence.classes)
+    trunk = np.zeros((len(parts), len(statistics.trunk.counts)), np.float32)
+    adapted = trunk.copy()
+    for part in range(int(parts.max(initial=-1)) + 1):
+        mine = parts == part
+        made = whole(arrays, statistics, seen.some(~mine))
+        head = Adapter.from_arrays({**made, **no_exit()})
+        trunk[mine], adapted[mine] = head.trunk(seen.trunk[mine]), head.adapted(behind[mine])
+    return trunk, adapted
 
 
 def finished(
@@ -67,10 +74,8 @@ def finished(
     trunk, adapted = judged_scores(arrays, statistics, evidence, behind)
     by = factor(trunk + adapted, evidence.classes)
     trunk, adapted = trunk * by, adapted * by
-    shapes = None
-    if trunk.shape[1] > 1:  # else there is nothing to tell apart
-        shapes = shapes_of(statistics, evidence.features.trunk, evidence.classes)
-    made = with_shapes(scaled(arrays, by), shapes) | choose_exit(trunk, adapted, exit_share)
+    made = whole(scaled(arrays, by), statistics, _seen(evidence, behind))
+    made |= choose_exit(trunk, adapted, exit_share)
     answered = Adapter.from_arrays(made).scores(adapted, trunk)
     confidences, likelihoods = probabilities(answered, evidence.classes)
     return made, dataclasses.replace(
@@ -79,3 +84,7 @@ def finished(
         confidences=confidences,
         likelihoods=likelihoods,
     )
+
+
+def _seen(evidence: HeldOut, behind: Floats) -> Seen:
+    return Seen(evidence.features.trunk, behind, evidence.classes)

@@ -68,9 +68,9 @@ class Head:
         return features * _HEAD_SCALE @ self.weight + self.bias
 
     def arrays(self) -> dict[str, Floats]:
-        """``head.weight`` float32 [D, C] and ``head.bias`` [C], as an adapter's file has them."""
+        """``base.weight`` float32 [D, C] and ``base.bias`` [C], what of the tail's part is trained."""
         weight, bias = (self.weight * _HEAD_SCALE).detach(), self.bias.detach()
-        return {"head.weight": weight.cpu().numpy(), "head.bias": bias.cpu().numpy()}
+        return {"base.weight": weight.cpu().numpy(), "base.bias": bias.cpu().numpy()}
 
 
 @dataclass(frozen=True)

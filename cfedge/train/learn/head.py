@@ -20,14 +20,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cfedge.bundle.manifest import Backbone
-from cfedge.lookup import ClusterStatistics, Lookup
+from cfedge.lookup import Lookup
 from cfedge.progress import Progress
 from cfedge.runtime.adapter import Adapter
 from cfedge.train.examples.examples import Examples
 from cfedge.train.features.signature import exact_statistics
 from cfedge.train.features.statistics import TaskStatistics
+from cfedge.train.learn.closed_part import Seen, shares, whole
 from cfedge.train.learn.prepared_task import PreparedTask, prepare_task
-from cfedge.train.learn.trunk_part import trunk_part, with_shapes
 from cfedge.train.measures.early_exit import no_exit
 from cfedge.train.measures.temperature import scaled
 from cfedge.train.measures.trial import Trial
@@ -106,57 +106,42 @@ def with_closed_form(
 
 
 def closed_form_arrays(backbone: Backbone, prepared: PreparedTask) -> dict[str, Floats]:
-    """Return both parts of the head, and slots that change nothing."""
-    arrays = _head(prepared)
+    """Return what both parts of the head are made of, and slots that change nothing."""
+    statistics, evidence = prepared.statistics(prepared.features.tail), prepared.evidence
+    arrays = closed_form_head(statistics, evidence, evidence.features.tail)
     for slot in backbone.slots:
         arrays[f"a.{slot.name}"] = np.zeros((1, slot.rows, 1), np.float32)
         arrays[f"b.{slot.name}"] = np.zeros((1, 1, slot.columns), np.float32)
     return arrays
 
 
-def _head(prepared: PreparedTask) -> dict[str, Floats]:
-    """Return both parts of the head; of a task of one class they are zero, as the lookup alone
-    decides.
-    """
-    trunk, tail = (
-        exact_statistics(one, prepared.targets, together=True) for one in prepared.features
-    )
-    return _parts(trunk, tail, prepared.evidence, prepared.evidence.features.tail)
-
-
 def closed_form_head(
-    statistics: TaskStatistics, tail: ClusterStatistics, held_out: HeldOut, behind: Floats
+    statistics: TaskStatistics, held_out: HeldOut, behind: Floats
 ) -> dict[str, Floats]:
-    """Return both parts of a head in closed form, of exact statistics.
+    """Return what both parts of a head in closed form are made of, as of
+    `cfedge.train.learn.closed_part.whole`; of a task of one class they are zero, as the lookup
+    alone decides.
 
     Parameters
     ----------
     statistics
-        Of the trunk's features.
-    tail
-        Of the tail's features that the head will read, by class.
+        Exact ones; `adapted` is of the tail's features that the head will read.
     held_out, behind
         Examples that the temperature is chosen on, and their features behind that tail, float32
         [N, D].
     """
-    return _parts(statistics.trunk, tail, held_out, behind)
-
-
-def _parts(
-    trunk: ClusterStatistics, tail: ClusterStatistics, held_out: HeldOut, behind: Floats
-) -> dict[str, Floats]:
-    if len(tail.counts) == 1:
-        return {
-            "base.weight": np.zeros((trunk.means.shape[1], 1), np.float32),
-            "base.bias": np.zeros(1, np.float32),
-            "base.share": np.zeros(1, np.float32),
-            "head.weight": np.zeros((tail.means.shape[1], 1), np.float32),
-            "head.bias": np.zeros(1, np.float32),
-        }
-    weight, bias = Lookup({"": tail}, min_spread=0.0).linear()
-    arrays = {**trunk_part(trunk, adapter=False), "head.weight": weight, "head.bias": bias}
-    head = Adapter.from_arrays({**with_shapes(arrays, None), **no_exit()})
-    scores = head.trunk(held_out.features.trunk) + head.adapted(behind)
+    examples, (classes, width) = statistics.adapted.counts.sum(), statistics.adapted.means.shape
+    arrays = {
+        **shares(int(examples), classes, adapter=False),
+        "base.weight": np.zeros((width, classes), np.float32),
+        "base.bias": np.zeros(classes, np.float32),
+    }
+    if classes == 1:
+        return arrays
+    trunk = held_out.features.trunk
+    none = Seen(trunk[:0], behind[:0], held_out.classes[:0])
+    head = Adapter.from_arrays({**whole(arrays, statistics, none), **no_exit()})
+    scores = head.trunk(trunk) + head.adapted(behind)
     return scaled(arrays, _temperature(scores, held_out.classes))
 
 

@@ -20,11 +20,10 @@ from numpy.typing import NDArray
 from cfedge.errors import MissingExtraError
 from cfedge.progress import Progress
 from cfedge.train.examples.examples import Examples
-from cfedge.train.features.signature import exact_statistics
+from cfedge.train.learn.closed_part import shares
 from cfedge.train.learn.composition import SitePool, pool
 from cfedge.train.learn.head import closed_form_arrays, train_head, with_closed_form
 from cfedge.train.learn.prepared_task import PreparedTask, prepare_task
-from cfedge.train.learn.trunk_part import trunk_part
 from cfedge.train.measures.trial import Trial, is_tried, set_aside
 from cfedge.train.settings import Settings
 from cfedge.train.workspace.backbone_source import BackboneSource
@@ -135,8 +134,8 @@ def _train(
     settings: Settings,
     progress: Progress,
 ) -> tuple[dict[str, Floats], dict[str, float], float]:
-    """Train slots and head; return them by name, float32, with the head's part in closed form, what
-    came from whom, and the energy kept in folding.
+    """Train slots and head; return them by name, float32, with the shares of what is in closed
+    form, what came from whom, and the energy kept in folding.
     """
     device = device_of(settings.device)
     tail = TorchTail(onnx.load_from_string(workspace.backbone_file("train_tail.onnx")), device)
@@ -148,6 +147,5 @@ def _train(
     arrays, folded = head.arrays(), pairs.folded()
     for site, one in folded.items():
         arrays |= {f"a.{site}": one.a, f"b.{site}": one.b}
-    trunk = exact_statistics(prepared.features.trunk, prepared.targets, together=True)
-    arrays |= trunk_part(trunk, adapter=True)
+    arrays |= shares(len(prepared.targets), len(prepared.classes), adapter=True)
     return arrays, pairs.transfer(), min(one.kept for one in folded.values())

@@ -39,9 +39,9 @@ from cfedge.train.examples.reading import Reading, reading
 from cfedge.train.features.curve import curve
 from cfedge.train.features.feature_cache import cached_features, empty_cache, encoded
 from cfedge.train.features.statistics import TaskStatistics
+from cfedge.train.learn.closed_part import no_head
 from cfedge.train.learn.finished_head import finished, judged_scores
 from cfedge.train.learn.mirror import mirrored_states
-from cfedge.train.learn.trunk_part import with_shapes
 from cfedge.train.measures.early_exit import no_exit
 from cfedge.train.measures.trial import Trial
 from cfedge.train.settings import Settings
@@ -132,8 +132,7 @@ class PreparedTask:
         """Return which of the held-out examples slots and head answer right, without early
         exits.
         """
-        behind = self._adapted(self.held_out_hidden, adapter, self.evidence.features)
-        statistics = self._statistics(self.features.tail)
+        behind, statistics = self._behind(adapter)
         scores = sum(judged_scores(adapter, statistics, self.evidence, behind))
         right: NDArray[np.bool_] = np.asarray(scores).argmax(axis=1) == self.evidence.classes
         return right
@@ -172,14 +171,20 @@ class PreparedTask:
                 np.random.default_rng(settings.seed),
             ),
         )
-        behind = self._adapted(self.held_out_hidden, adapter, self.evidence.features)
-        statistics = self._statistics(self._adapted(self.hidden, adapter, self.features))
+        behind, statistics = self._behind(adapter)
         exit_share = settings.exit_share
         made, held_out = finished(adapter, statistics, self.evidence, behind, exit_share)
         return LearnedTask.made(record, made, statistics, held_out)
 
-    def _statistics(self, adapted: Floats) -> TaskStatistics:
-        """Summarise the examples, with their features behind the adapted tail."""
+    def _behind(self, adapter: Mapping[str, Floats]) -> tuple[Floats, TaskStatistics]:
+        """Return the held-out examples' features behind the adapted tail, and the statistics of the
+        others.
+        """
+        behind = self._adapted(self.held_out_hidden, adapter, self.evidence.features)
+        return behind, self.statistics(self._adapted(self.hidden, adapter, self.features))
+
+    def statistics(self, adapted: Floats) -> TaskStatistics:
+        """Summarise the examples, with the features that the head reads behind the tail."""
         slices = Slices.of(self.backbone.views, self.backbone.frozen_views)
         width = self.backbone.lookup_width
         return TaskStatistics.of(self.features, adapted, self.targets, width, self.alike, slices)
@@ -190,7 +195,7 @@ class PreparedTask:
         """Return features behind the tail with an adapter; where that changes nothing they are those
         behind the frozen tail, and no hidden states are needed.
         """
-        whole = Adapter.from_arrays({**with_shapes(adapter, None), **no_exit()})
+        whole = Adapter.from_arrays({**no_head(adapter), **no_exit()})
         if whole.changes_nothing:
             return frozen.tail
         rows = [states[None] for states in hidden]

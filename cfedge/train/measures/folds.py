@@ -1,8 +1,8 @@
 """Held-out examples count in the lookup's statistics too, and are still judged fairly: each by
 statistics that it is not in (cross-fitting).
 
-Adapter and head never learn from held-out examples; a signature that ships is made of all examples.
-The held-out ones are dealt into `FOLDS` parts, and for each part there is a signature of all
+No adapter is trained on held-out examples; a signature that ships is made of all examples, and so
+is what of a head is in closed form (`cfedge.train.learn.finished_head`). The held-out ones are dealt into `FOLDS` parts, and for each part there is a signature of all
 examples but these. What an input of a part is given by the lookup of all tasks' signatures for that
 part is what certificates, margins and thresholds are counted from
 (docs/decisions/0042-all-examples.md). Equal features are dealt into one part: a copy of an input

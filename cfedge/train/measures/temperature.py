@@ -24,7 +24,7 @@ _FACTORS = np.geomspace(0.1, 10.0, 93)
 #: Examples' worth of belief in a factor of 1, for each unit of its logarithm squared: few examples
 #: do not move it far.
 _BELIEF = 5.0
-_HEAD = ("head.weight", "head.bias", "base.weight", "base.bias", "base.share")
+_HEAD = ("base.weight", "base.bias", "base.share")
 
 #: Of N examples the probability of the class that is answered, and of the right one, float32 [N].
 HeadProbabilities = tuple[Floats, Floats]
@@ -45,8 +45,8 @@ def factor(scores: NDArray[np.floating], classes: NDArray[np.int64]) -> np.float
 
 
 def scaled(arrays: Mapping[str, Floats], by: np.float32) -> dict[str, Floats]:
-    """Return arrays whose head's scores are so many times as large; of the trunk's part what it is
-    made of (`cfedge.train.learn.trunk_part`).
+    """Return arrays whose head's scores will be so many times as large: of it what it is made of
+    (`cfedge.train.learn.closed_part`).
     """
     return {**arrays, **{name: arrays[name] * by for name in _HEAD}}
 

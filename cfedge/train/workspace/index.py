@@ -22,7 +22,7 @@ from cfedge.train.examples.labels import TASK_NAME
 
 __all__ = ["FOREIGN", "Index", "backbone_files", "file_name"]
 
-SCHEMA = 5
+SCHEMA = 6
 #: What the workshop keeps beside what ships.
 _WORKSHOP_FILES = ("train_tail.onnx", "float_trunk.onnx", "float_tail.onnx")
 #: Features of inputs of no task, where the backbone has a background: what certificates count on.

@@ -26,8 +26,8 @@ from cfedge.train.examples.examples import Examples
 from cfedge.train.features.feature_cache import features_of
 from cfedge.train.features.signature import exact_statistics, learn_signature, signature
 from cfedge.train.learn.class_shapes import SHAPE_RANK
+from cfedge.train.learn.closed_part import shape_share, trunk_share
 from cfedge.train.learn.head import FEW, _temperature, closed_form, few_examples
-from cfedge.train.learn.trunk_part import shape_share, trunk_share
 from cfedge.train.measures.folds import FOLDS
 from cfedge.train.settings import Settings
 from cfedge.train.teach import learn
@@ -126,51 +126,55 @@ def test_a_closed_form_head_is_that_of_the_frozen_tail_and_a_share_of_the_trunks
     learned = learn(workspace, "food", food(30), food(15), settings=Settings(method="closed-form"))
     encoder = workspace.encoder(threads=1)
     train, seen = (features_of(encoder, food(count).inputs)[1] for count in (30, 15))
-    targets = np.array([learned.record.classes.index(label) for label in food(30).labels])
-    parts = []
-    for own, inputs in zip(train, seen, strict=True):
-        lookup = Lookup({"": exact_statistics(own, targets)}, min_spread=0.0)
-        center = own - np.stack([own[targets == one].mean(axis=0) for one in (0, 1)])[targets]
-        covariance = (1 - lookup.shrinkage) * center.T @ center / len(own)
-        covariance += (
-            (lookup.shrinkage + 1e-6)
-            * np.trace(center.T @ center / len(own))
-            / own.shape[1]
-            * np.eye(own.shape[1])
-        )
-        means = np.stack([own[targets == one].mean(axis=0) for one in (0, 1)])
-        solved = np.linalg.solve(
-            covariance.astype(np.float64), (means[1] - means[0]).astype(np.float64)
-        )
-        parts.append((inputs - means.mean(axis=0)) @ solved)
+    targets, known = (
+        np.array([learned.record.classes.index(label) for label in food(count).labels])
+        for count in (30, 15)
+    )
     share = float(trunk_share(len(targets), 2, adapter=False))
-    width = workspace.backbone.lookup_width
-    known = np.array([learned.record.classes.index(label) for label in food(15).labels])
-    near = exact_statistics(train.trunk[:, :width], targets)
-    every = np.concatenate([train.trunk, seen.trunk])[:, :width]
-    shapes = _densities(near, every, np.concatenate([targets, known]), seen.trunk[:, :width])
     own = float(shape_share(len(targets), 2, adapter=False))
-    expected = share * parts[0] + parts[1] + own * (shapes[1] - shapes[0])
+    width = workspace.backbone.lookup_width
+    near = exact_statistics(train.trunk[:, :width], targets)
+
+    def expected(rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """By how much the second class is ahead, by trunk and tail of a head that knows `rows`."""
+        classes = np.concatenate([targets, known[rows]])
+        every = Features(*(np.concatenate([a, b[rows]]) for a, b in zip(train, seen, strict=True)))
+        trunk, tail = (_ahead(a, classes, b) for a, b in zip(every, seen, strict=True))
+        shapes = _densities(near, every.trunk[:, :width], classes, seen.trunk[:, :width])
+        return share * trunk + own * (shapes[1] - shapes[0]), tail
+
     adapter = learned.adapter
     head = Adapter.from_arrays(adapter)
-    alone = head.trunk(seen.trunk)
-    found = alone + head.adapted(seen.tail)
-    gap = found[:, 1] - found[:, 0]
-    factor = float(gap @ expected / (expected @ expected))
-    np.testing.assert_allclose(gap, factor * expected, atol=2e-2 * np.abs(gap).max())
+    alone, behind = head.trunk(seen.trunk), head.adapted(seen.tail)
+    trunk, tail = expected(np.ones(len(known), bool))
+    gap, whole = np.diff(alone + behind)[:, 0], trunk + tail
+    factor = float(gap @ whole / (whole @ whole))
+    np.testing.assert_allclose(gap, factor * whole, atol=2e-2 * np.abs(gap).max())
     assert factor > 0  # the temperature
-    # A held-out example is judged by shapes of all but its part; and where the trunk's two classes
-    # are as far apart as the exit asks, its part answers alone.
+    # A held-out example is judged by a head that knows all but its part; and where the trunk's two
+    # classes are as far apart as the exit asks, its part answers alone.
     for part in range(FOLDS):
         mine = learned.folds.of == part
-        rest = [np.concatenate([one, two[~mine]]) for one, two in ((train.trunk[:, :width], seen.trunk[:, :width]), (targets, known))]  # fmt: skip
-        for place, without in enumerate(_densities(near, *rest, seen.trunk[:, :width])):
-            alone[mine, place] += factor * own * (without - shapes[place])[mine]
-    early = np.abs(alone[:, 1] - alone[:, 0]) >= adapter["exit.margin"][0]
+        trunk[mine], tail[mine] = (one[mine] for one in expected(~mine))
+    early = np.abs(factor * trunk) >= adapter["exit.margin"][0]
     assert 0 < early.sum() < len(early)
-    answered = np.where(early[:, None], alone, alone + head.adapted(seen.tail))
-    soft = np.exp(answered - answered.max(axis=1, keepdims=True))
-    np.testing.assert_allclose(learned.held_out.confidences, 1 / soft.sum(axis=1), rtol=1e-3)
+    answered = factor * np.where(early, trunk, trunk + tail)
+    sure = learned.held_out.confidences.astype(np.float64)
+    clear = sure < 1 - 1e-5
+    found = np.log(sure[clear] / (1 - sure[clear]))
+    np.testing.assert_allclose(found, np.abs(answered)[clear], atol=2e-2 * np.abs(gap).max())
+
+
+def _ahead(own: np.ndarray, targets: np.ndarray, inputs: np.ndarray) -> np.ndarray:
+    """By how much linear discriminants put the second class ahead."""
+    lookup = Lookup({"": exact_statistics(own, targets)}, min_spread=0.0)
+    means = np.stack([own[targets == one].mean(axis=0) for one in (0, 1)])
+    center = own - means[targets]
+    covariance = (1 - lookup.shrinkage) * center.T @ center / len(own)
+    level = np.trace(center.T @ center / len(own)) / own.shape[1]
+    covariance += (lookup.shrinkage + 1e-6) * level * np.eye(own.shape[1])
+    solved = np.linalg.solve(covariance.astype(np.float64), (means[1] - means[0]).astype(float))
+    return (inputs - means.mean(axis=0)) @ solved
 
 
 def _densities(

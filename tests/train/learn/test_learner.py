@@ -26,9 +26,10 @@ from cfedge.train.examples.data import load_file
 from cfedge.train.examples.examples import Examples
 from cfedge.train.features.feature_cache import features_of
 from cfedge.train.learn import fitting
+from cfedge.train.learn.class_shapes import shapes_of
+from cfedge.train.learn.closed_part import shares
 from cfedge.train.learn.finished_head import judged_scores
 from cfedge.train.learn.head import closed_form
-from cfedge.train.learn.trunk_part import shape_share, trunk_share
 from cfedge.train.measures.early_exit import EXIT_LEAST
 from cfedge.train.settings import Settings
 from cfedge.train.teach import learn
@@ -174,10 +175,10 @@ def test_what_the_held_out_examples_were_answered_is_what_the_engine_answers(
     soft = np.exp(scores - scores.max(axis=1, keepdims=True))
     soft /= soft.sum(axis=1, keepdims=True)
     rows = np.arange(len(soft))
-    # but for the adapter's int8
-    np.testing.assert_allclose(task.held_out.confidences, soft.max(axis=1), atol=0.05)
+    # but for the adapter's int8, and what of the head knows the example
+    np.testing.assert_allclose(task.held_out.confidences, soft.max(axis=1), atol=0.1)
     right = soft[rows, task.held_out.classes]
-    np.testing.assert_allclose(task.held_out.likelihoods, right, atol=0.05)
+    np.testing.assert_allclose(task.held_out.likelihoods, right, atol=0.1)
 
 
 def test_the_trunks_part_beside_an_adapter_is_a_share_of_the_closed_form_by_the_heads_temperature(
@@ -187,20 +188,24 @@ def test_the_trunks_part_beside_an_adapter_is_a_share_of_the_closed_form_by_the_
     train, held_out = _food(24), _food(8, seed=1)
     task = learn(workspace, "food", train, held_out, settings=QUICK)
     encoder = workspace.encoder(threads=1)
-    targets = np.array([task.record.classes.index(label) for label in train.labels])
-    weight, bias = closed_form(features_of(encoder, train.inputs)[1].trunk, targets)
-    share = trunk_share(len(targets), 2, adapter=True)
-    adapter = task.adapter
-    factor = float(adapter["base.bias"][0] / (share * bias[0]))
+    every = [*train.labels, *held_out.labels]
+    targets = np.array([task.record.classes.index(label) for label in every])
+    features = features_of(encoder, (*train.inputs, *held_out.inputs))[1].trunk
+    weight, bias = closed_form(features, targets)  # of all examples
+    own, adapter = shares(len(train), 2, adapter=True)["base.share"], task.adapter
+    factor = float(adapter["base.share"][0] / own[0])
     assert factor != pytest.approx(1, abs=1e-3)
-    assert adapter["base.share"] == pytest.approx(
-        factor * shape_share(len(targets), 2, adapter=True)
-    )
-    for part, closed in (("base.bias", bias), ("base.weight", weight)):
-        expected = factor * share * closed
-        np.testing.assert_allclose(
-            adapter[part], expected, rtol=1e-3, atol=1e-5 * np.abs(expected).max()
-        )
+    np.testing.assert_allclose(adapter["base.share"], factor * own, rtol=1e-6)
+    known = task.held_out.features.trunk, task.held_out.classes
+    shapes = shapes_of(task.statistics, *known).times(float(adapter["base.share"][1]))
+    found = adapter["trunk.weight"].astype(np.float64), adapter["trunk.bias"] - shapes.offsets
+    found[0][: len(shapes.linear)] -= shapes.linear
+    alone = closed_form(features[: len(train)], targets[: len(train)])
+    for part, closed, less in zip(found, (weight, bias), alone, strict=True):
+        # but for the fourth moment, which is of each part about its own means
+        expected = factor * own[0] * closed
+        np.testing.assert_allclose(part, expected, atol=5e-2 * np.abs(expected).max())
+        assert np.abs(part - expected).max() < np.abs(part - factor * own[0] * less).max() / 2
     encoded, _ = features_of(encoder, held_out.inputs)
     whole = Adapter.from_arrays(adapter)
     behind = np.stack(encoder.adapted(encoded, whole))

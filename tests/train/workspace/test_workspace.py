@@ -65,8 +65,8 @@ def made(name: str, classes: tuple[str, ...], seed: int = 0) -> LearnedTask:
         "a.l2.o": rng.normal(size=(1, 4, 2)).astype(np.float32), "b.l2.o": rng.normal(size=(1, 2, 4)).astype(np.float32),
         "head.weight": rng.normal(size=(4, len(classes))).astype(np.float32), "head.bias": np.zeros(len(classes), np.float32),
         "trunk.weight": rng.normal(size=(12, len(classes))).astype(np.float32), "trunk.bias": np.zeros(len(classes), np.float32),
-        "base.weight": rng.normal(size=(12, len(classes))).astype(np.float32), "base.bias": np.zeros(len(classes), np.float32),
-        "base.share": np.zeros(1, np.float32),
+        "base.weight": rng.normal(size=(4, len(classes))).astype(np.float32), "base.bias": np.zeros(len(classes), np.float32),
+        "base.share": np.zeros(3, np.float32),
         "exit.margin": np.array([1.5], np.float32),
     }  # fmt: skip
 
@@ -481,7 +481,7 @@ def rewritten(folder: Path, change: Callable[[dict[str, Any]], object]) -> Path:
 def test_another_schema_is_refused(folder: Path, schema: Any) -> None:
     path = rewritten(folder, lambda content: content.update(schema=schema))
     message = refusal(lambda: WorkspaceFolder(folder), WorkspaceError)
-    assert f"{path}: expected schema 5, found {schema!r}: made by another cfedge" in message
+    assert f"{path}: expected schema 6, found {schema!r}: made by another cfedge" in message
     assert "make the workspace again with: cfedge init" in message
 
 
