@@ -72,4 +72,4 @@ def in_sequence(
             "trunk.weight": np.zeros((sum(backbone.views), known), np.float32),
             "trunk.bias": np.zeros(known, np.float32),
         }
-        yield Adapter.from_arrays({**fed, **head.arrays(), **trunk, **no_exit()})
+        yield Adapter.from_arrays({**fed, **head.arrays("head"), **trunk, **no_exit()})

@@ -67,10 +67,10 @@ class Head:
         """Return scores [B, C] of features [B, D]."""
         return features * _HEAD_SCALE @ self.weight + self.bias
 
-    def arrays(self) -> dict[str, Floats]:
-        """``base.weight`` float32 [D, C] and ``base.bias`` [C], what of the tail's part is trained."""
+    def arrays(self, part: str) -> dict[str, Floats]:
+        """``<part>.weight`` float32 [D, C] and ``<part>.bias`` [C]."""
         weight, bias = (self.weight * _HEAD_SCALE).detach(), self.bias.detach()
-        return {"base.weight": weight.cpu().numpy(), "base.bias": bias.cpu().numpy()}
+        return {f"{part}.weight": weight.cpu().numpy(), f"{part}.bias": bias.cpu().numpy()}
 
 
 @dataclass(frozen=True)

@@ -144,7 +144,7 @@ def _train(
     head = Head.drawn(workspace.backbone.width, len(prepared.classes), generator, device)
     states = States(prepared.hidden, prepared.mirrored)
     fit(tail, pairs, head, states, prepared.targets, settings, generator, progress)
-    arrays, folded = head.arrays(), pairs.folded()
+    arrays, folded = head.arrays("base"), pairs.folded()
     for site, one in folded.items():
         arrays |= {f"a.{site}": one.a, f"b.{site}": one.b}
     arrays |= shares(len(prepared.targets), len(prepared.classes), adapter=True)
