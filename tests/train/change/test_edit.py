@@ -63,8 +63,8 @@ def test_a_removed_class_is_never_answered_and_the_rest_stays(tiny_workspace: Pa
     rest = before[:, 0] - before[:, 2]
     temperature = float((rest * rest).sum() / (rest * after).sum())
     # one temperature is chosen anew for the classes that stay; the int8 steps of the head differ,
-    # and the shapes' ridge, which follows from fewer examples
-    np.testing.assert_allclose(after * temperature, rest, atol=0.2)
+    # and what is in closed form, which is of fewer examples
+    np.testing.assert_allclose(after * temperature, rest, atol=0.4)
     assert temperature == pytest.approx(1, abs=0.3)
     assert "green" not in {one.label for one in engine.predict(TEXTS)}
     remove_class(workspace, "colors", "blue")
