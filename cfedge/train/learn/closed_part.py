@@ -38,7 +38,7 @@ _WITH_ADAPTER = 0.0, 1 / 1000, 0.05
 _WITH_TAIL = 0.2, 1 / 50, 2.0
 #: What of the log-density is added to an adapter's, for each share of the discriminants', and to a
 #: closed form's.
-_SHAPE_WITH_ADAPTER, _SHAPE_WITH_TAIL = 2.0, 2.0
+_SHAPE_WITH_ADAPTER, _SHAPE_WITH_TAIL = 4.0, 2.0
 
 
 class Seen(NamedTuple):
