@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 from cfedge.bundle.files import Bundle
 from cfedge.counted import counted
+from cfedge.errors import UsageError
 from cfedge.inputs.modality import Input, Modality
 from cfedge.runtime import opening, pickling
 from cfedge.runtime.adapters import Adapters
@@ -75,6 +76,8 @@ class Engine:
     ------
     IncompatibleError
         A part does not fit the rest.
+    UsageError
+        It is no bundle but, for example, the path of one: see `open`.
     """
 
     def __init__(
@@ -87,6 +90,11 @@ class Engine:
         verified: bool = False,
         false_reject: FalseReject = None,
     ) -> None:
+        if not isinstance(bundle, Bundle):
+            raise UsageError(
+                f"Engine: expected a bundle that was read, found {bundle!r}; open the folder of one"
+                " with Engine.open(path)"
+            )
         self.opened: OpenedBundle = OpenedBundle(
             bundle,
             threads=threads,

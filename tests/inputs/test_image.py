@@ -87,6 +87,7 @@ CONVERTED: dict[str, tuple[bytes, tuple[int, int, int]]] = {
     "a palette": (encoded(flat((200, 10, 30)).quantize(4)), (200, 10, 30)),
     "a GIF": (encoded(flat((200, 10, 30)), "GIF"), (200, 10, 30)),
     "a BMP": (encoded(flat((200, 10, 30)), "BMP"), (200, 10, 30)),
+    "a PPM, as of GTSRB": (encoded(flat((200, 10, 30)), "PPM"), (200, 10, 30)),
     "a TIFF": (encoded(flat((200, 10, 30)), "TIFF"), (200, 10, 30)),
     "a WebP": (encoded(flat((200, 10, 30)), "WEBP", lossless=True), (200, 10, 30)),
     "transparent black over white": (encoded(flat((0, 0, 0, 0), "RGBA")), (255, 255, 255)),

@@ -173,7 +173,7 @@ def _image() -> Case:
             (b"\0\0\0\x18ftyphevc" + bytes(9), "HEIC"),
             (b"version https://git-lfs.github.com", "a pointer of Git LFS"),
             (bytes(128) + b"DICM", "a DICOM file; convert it"),
-            (b"P6\n2 2\n255\n" + bytes(12), "a portable pixmap"),
+            (b"Pf\n2 2\n-1.0\n" + bytes(16), "floating point; scale it to 8 bits"),
             (np.zeros((0, 4, 3), np.uint8), "4 x 0 pixels"),
         ],
         beyond=[Image("image", 0, 32, "crop"), Image("image", 32, 1 << 20, "squash")],

@@ -15,7 +15,7 @@ from tiny import arrays_of
 
 from cfedge import Engine
 from cfedge.bundle.files import Bundle, read, reference
-from cfedge.errors import IncompatibleError, InputError, TaskError
+from cfedge.errors import IncompatibleError, InputError, TaskError, UsageError
 from cfedge.lookup import ClusterStatistics, TaskSignature
 from cfedge.lookup.ood import accepted_score, tail_score, trunk_score
 from cfedge_export.adapters import adapter_onnx
@@ -132,6 +132,8 @@ def test_evidence_is_of_the_task_that_was_given(engine: Engine, mixed: list[str]
 
 
 def test_a_given_task_must_be_one(engine: Engine) -> None:
+    with pytest.raises(UsageError, match=r"found 'bundle'; open .* with Engine\.open\(path\)"):
+        Engine("bundle")  # type: ignore[arg-type]
     for name in ("", "lifts"):
         with pytest.raises(
             TaskError, match=f"task: expected one of animals, colors, found '{name}'"

@@ -35,7 +35,7 @@ Pixels = NDArray[np.uint8]
 #: Of a file, and of the picture in it: far above a camera's, far below what fills a board's memory.
 MOST_BYTES, MOST_PIXELS = 64 << 20, 50_000_000
 #: What is read; each needs no more than Pillow's own wheels.
-FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "GIF", "TIFF")
+FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "GIF", "TIFF", "PPM")
 #: What others begin with, and what helps.
 _OTHERS = (
     (b"<svg", "an SVG drawing", "render it to PNG"),
@@ -49,6 +49,8 @@ _HEADS = {
     b"\x89PNG": "PNG", b"\xff\xd8\xff": "JPEG", b"GIF8": "GIF",
     **dict.fromkeys((b"II*\0", b"MM\0*"), "TIFF, or a camera's raw picture"),
 }  # fmt: skip
+#: Pixmaps whose numbers are written out: 64 MB of them take half a minute.
+_IN_DIGITS = (b"P1", b"P2", b"P3")
 #: Where an ISO file states its brand.
 _BRANDS = {
     **dict.fromkeys((b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1"), "HEIC"),
@@ -108,6 +110,8 @@ def decoded(data: bytes, where: str, *, needed: int) -> Pixels:
     if len(data) > MOST_BYTES:
         raise _odd(where, f"at most {MOST_BYTES >> 20} MB", f"{len(data) >> 20} MB", "shrink it")
     images = package()
+    if data[:2] in _IN_DIGITS:
+        raise _foreign(data, where)
     try:
         with images.open(io.BytesIO(data), formats=FORMATS) as picture:
             width, height = picture.size
@@ -218,8 +222,8 @@ def _foreign(data: bytes, where: str) -> InputError:
                 where, "a whole picture", f"a damaged {name}", "save it anew, or leave it out"
             )
     convert = "convert it to JPEG or PNG"
-    if data.startswith(b"P") and data[1:2] in b"1234567fF" and data[2:3].isspace():
-        return _odd(where, formats, "a portable pixmap (PPM)", convert)
+    if data[:2] in _IN_DIGITS:
+        return _odd(where, formats, "a PPM with its numbers written out", convert)
     other = known(data[:FIRST_BYTES])
     if other is not None:
         return _odd(where, formats, other.what, other.step or convert)

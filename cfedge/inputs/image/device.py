@@ -28,7 +28,10 @@ from cfedge.inputs.several import a_folder_in, as_array, json_kind, listed
 __all__ = ["ImageInputs", "SUFFIXES", "opened", "stored", "versions"]
 
 #: Of the files that a folder's pictures are looked for among.
-SUFFIXES = (".jpg", ".jpeg", ".jfif", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff")
+SUFFIXES = (
+    *(".jpg", ".jpeg", ".jfif", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff"),
+    *(".ppm", ".pgm", ".pbm", ".pnm"),
+)
 
 
 #: Characters that a path has at most, and a picture in base64 at least.

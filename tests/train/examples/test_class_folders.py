@@ -553,7 +553,7 @@ def test_a_folder_without_pictures_is_named(tmp_path: Path) -> None:
         "data_batch_1": (b"\x80\x04K\x01.", r"\(a pickle of .*\); none is opened, as it may run"),
         "train-images": (struct.pack(">I", 2051), "MNIST's own format .* one picture each"),
         "cat/1.HEIC": (b"\0\0\0\x18ftypheic", r"\(a HEIC picture\); convert it to JPEG"),
-        "cat/1.ppm": (b"P6\n# a sign\n2 1\n255\n" + bytes(6), r"\(a portable pixmap .*convert it"),
+        "cat/1.pfm": (b"PF\n# a sign\n2 1\n-1.0\n" + bytes(24), r"\(a portable pixmap .*convert"),
         "cat/1.jp2": (b"\0\0\0\x0cjP  \r\n", r"\(JPEG 2000\); convert it"),
         "cat/1.cr3": (b"\0\0\0\x18ftypcrx ", r"a camera's raw picture\); develop it"),
         "cat.0.png": (picture(0), "move each into a folder that is called as its label"),
