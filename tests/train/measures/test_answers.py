@@ -168,14 +168,14 @@ def test_labels_that_mean_the_same_count_as_one(tiny_workspace: Path) -> None:
 def test_a_class_that_is_swallowed_is_named(tiny_workspace: Path) -> None:
     """Many examples of one class and few of another whose held-out ones are taken for it."""
     workspace = WorkspaceFolder(tiny_workspace)
-    soup = [row for row in make_texts("food", 60, 0) if row[1] == "soup"]
+    soup = [row for row in make_texts("food", 120, 0) if row[1] == "soup"]
     rare = [(text, "stew") for text, _ in soup[:4]]
-    cake = [row for row in make_texts("food", 60, 0) if row[1] == "cake"]
-    held = [(text, "stew") for text, _ in soup[4:8]] + soup[50:] + cake[50:]
+    cake = [row for row in make_texts("food", 120, 0) if row[1] == "cake"]
+    held = [(text, "stew") for text, _ in soup[4:8]] + soup[110:] + cake[110:]
     learn(
         workspace,
         "food",
-        Examples(*zip(*soup[8:50], *cake[:42], *rare, strict=True), "food"),
+        Examples(*zip(*soup[8:110], *cake[:102], *rare, strict=True), "food"),
         Examples(*zip(*held, strict=True), "held"),
         settings=CLOSED,
     )
