@@ -373,6 +373,7 @@ def test_a_label_that_cannot_be_is_refused_and_what_was_typed_stays(
     browser.type("#new-label", "\u05de\u05e8\u05e7 (3)")
     browser.press("Enter")
     browser.wait("!document.querySelector('dialog[open]')")
+    browser.wait("document.body.innerText.includes('Nothing is waiting')")
     browser.press("t")
     browser.wait("document.querySelector('.chips li')")
     # The count stands behind the label, though the label is read from right to left.
