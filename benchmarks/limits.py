@@ -163,8 +163,9 @@ def main() -> None:
                 asked = [pool.submit(draw, path, width, *SETS[name], seed) for seed in range(chosen.draws)]  # fmt: skip
                 draws, end = [], time.monotonic() + 60 * chosen.minutes
                 for one in asked:
+                    # One alone that waits is running by the time that it is asked to go.
                     if time.monotonic() > end:
-                        one.cancel()
+                        pool.shutdown(cancel_futures=True)
                     if not one.cancelled():
                         draws.append(one.result())
                         if len(draws) % 20 == 0:
