@@ -8,7 +8,15 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from cfedge.cli.data import ENCODING, INPUT, INPUT_COLUMN, LABEL_COLUMN, columns, tell
+from cfedge.cli.data import (
+    ENCODING,
+    GROUP_COLUMN,
+    INPUT,
+    INPUT_COLUMN,
+    LABEL_COLUMN,
+    columns,
+    tell,
+)
 from cfedge.cli.evidence import JSON
 from cfedge.cli.show import print_json, say
 from cfedge.counted import counted
@@ -36,6 +44,7 @@ def check(
     ],
     input_column: INPUT_COLUMN = INPUT,
     label_column: LABEL_COLUMN = "label",
+    group_column: GROUP_COLUMN = None,
     encoding: ENCODING = None,
     kind: Annotated[
         str | None,
@@ -53,7 +62,8 @@ def check(
     """
     from cfedge.train.examples.data_check import check as look_at
 
-    report = look_at(data, columns(input_column, label_column), encoding, _known(kind))
+    named = columns(input_column, label_column, group_column)
+    report = look_at(data, named, encoding, _known(kind))
     if json:
         faults = [{"where": fault.where, "found": fault.found} for fault in report.faults]
         print_json(

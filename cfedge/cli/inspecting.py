@@ -166,7 +166,7 @@ def _print_curves(certified: Certificates) -> None:
     for task in certified.tasks.values():
         held_out = task.answers.held_out
         more = outlook(task.curve, held_out, np.random.default_rng(0))
-        said = "too few examples or classes to say"
+        said = "not known: too few examples or classes, or the task was changed since"
         if more is not None:
             said = (
                 f"with {counted(more.examples, 'example')}: {1 - more.error:.1%} right"

@@ -93,7 +93,7 @@ def certificates(
             closer_share=float((matches.stages > 1).mean()),
             tail_share=1.0 if found.router.reads_all else float((matches.stages > 2).mean()),
             reading=record.reading,
-            curve=record.curve,
+            curve=record.curve_now,
             trial=record.trial,
         )
     pairs = overlaps(found.router, found.matches, found.certified, names if of is None else of)

@@ -55,7 +55,8 @@ class TaskCertificate:
     reading
         What of its inputs the encoder cannot read.
     curve
-        What fewer examples would have given (`cfedge.train.features.curve`).
+        What fewer examples would have given (`cfedge.train.features.curve`); empty where the task
+        was changed since it was learned.
     trial
         What an adapter gained over the closed form, where it had to prove itself
         (`cfedge.train.measures.trial`).

@@ -35,6 +35,7 @@ from cfedge.train.examples.no_labels import check_labels, table_beside
 __all__ = [
     "are_class_folders",
     "are_tasks",
+    "check_groups",
     "labelled_files",
     "left_out",
     "load_class_folders",
@@ -53,6 +54,22 @@ def are_class_folders(path: Path, kind: str) -> bool:
     return not any(
         entry.is_file() and entry.stem.lower() in SPLITS for entry in path.iterdir()
     ) and hold_inputs(path, kind, tuple(SPLITS))
+
+
+def check_groups(path: Path, kind: str, group: str | None) -> None:
+    """Refuse to look for groups in folders of labels.
+
+    Raises
+    ------
+    DataError
+        A column `group` is asked for.
+    """
+    if group is not None:
+        raise DataError(
+            f"{path}: expected a table with a column {group!r} that says what belongs together,"
+            f" found folders of labels; name the files in a table with the columns {kind}, label and"
+            f" {group}"
+        )
 
 
 def load_class_folders(path: Path, kind: str, encoding: str | None = None) -> LabelledData:

@@ -19,7 +19,7 @@ from cfedge.errors import DataError
 from cfedge.inputs import DEFAULT_KIND
 from cfedge.inputs.modality import Input
 from cfedge.kinds import KINDS, NEW_WORKSPACE
-from cfedge.train.examples.class_folders import are_class_folders, load_class_folders
+from cfedge.train.examples.class_folders import are_class_folders, check_groups, load_class_folders
 from cfedge.train.examples.doubts import with_doubts
 from cfedge.train.examples.examples import Examples, LabelledData
 from cfedge.train.examples.nothing_known import nothing_known
@@ -79,6 +79,7 @@ def load(
     """
     check_there(path)
     if not tables_beside(path, kind, columns) and are_class_folders(path, kind):
+        check_groups(path, kind, columns.group)
         return load_class_folders(path, kind, encoding)
     if path.is_file():
         return LabelledData(load_file(path, columns, encoding, kind))

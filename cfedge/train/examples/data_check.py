@@ -9,30 +9,20 @@ cell.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import partial
-from pathlib import Path, PurePath
-from typing import NamedTuple
+from pathlib import Path
 
-from cfedge.doors import Reading, sheet
-from cfedge.doors.columns import same
-from cfedge.doors.reading import Record, Sheet
-from cfedge.doors.saved_datasets import is_saved, splits
 from cfedge.errors import DataError, TaskError
-from cfedge.inputs import DEFAULT_KIND, KINDS, reader
-from cfedge.train.examples.class_files import known_files
-from cfedge.train.examples.class_folders import are_class_folders, are_tasks, labelled_files
-from cfedge.train.examples.data import INPUT_AND_LABEL, split_files
+from cfedge.train.examples.data import INPUT_AND_LABEL
 from cfedge.train.examples.doubts import doubts, rare
-from cfedge.train.examples.files_check import Fault, files_by_split, files_named, looked_at_files
+from cfedge.train.examples.files_check import Fault, fault
 from cfedge.train.examples.labels import check_name
 from cfedge.train.examples.near import are_many, near_each_other
-from cfedge.train.examples.rows import Columns, Table, examples_of, looked_at, places
-from cfedge.train.examples.tables_beside import columns_of, names_inputs, tables_beside
-from cfedge.train.examples.task_files import task_files
+from cfedge.train.examples.parts_check import parts_of
+from cfedge.train.examples.rows import Columns, Table, examples_of
+from cfedge.train.examples.splits_check import Splits, apart
 from cfedge.train.examples.there import check_there
-from cfedge.train.examples.unlabelled import without_unlabelled
 
 __all__ = ["Checked", "Fault", "check"]
 
@@ -89,10 +79,13 @@ def check(
     rows, faults, notes = 0, list[Fault](), dict[str, None]()
     classes: Counter[str] = Counter()
     tasks: dict[str, Counter[str]] = {}
-    for task, source, look, split in _parts(path, columns, encoding, kind):
+    fitting: dict[str, Splits] = {}
+    for task, source, look, split, cut in parts_of(path, columns, encoding, kind):
         if task and task not in tasks:
             tasks[task] = Counter()
             faults += _misnamed(task, source)
+        splits_of = fitting.setdefault(task, Splits(set(), set(), []))
+        splits_of.names.add(split)
         try:
             table, wrong = look()
         except DataError as error:
@@ -103,69 +96,23 @@ def check(
         classes.update(table.labels)
         if task:
             tasks[task].update(table.labels)
+        splits_of.add(split, table)
         notes |= dict.fromkeys((*table.notes, *rare(table), *_near(table)))
         faults += wrong
-        faults += [_fault(table, numbers, found) for numbers, found in doubts(table, split=split)]
+        faults += [fault(table, numbers, found) for numbers, found in doubts(table, cut=cut)]
+        if cut and (together := apart(table)) is not None:
+            faults.append(Fault(table.source, together))
         if not table.inputs and not wrong:
             faults.append(Fault(source, "expected examples, found none; add rows"))
+    for one in fitting.values():
+        if "train" not in one.names:
+            found = (
+                f"expected data to learn from, called train, found {', '.join(sorted(one.names))}"
+            )
+            faults.append(Fault(str(path), f"{found}; call what is to be learned from train"))
+        faults += [fault(*unlearned) for unlearned in one.unlearned()]
     counts = {task: dict(sorted(of.items())) for task, of in tasks.items()}
     return Checked(rows, dict(sorted(classes.items())), tuple(faults), tuple(notes), counts)
-
-
-_Looked = tuple[Table, list[Fault]]
-
-
-class _Part(NamedTuple):
-    """A part of data: the task that it is of (where there are several), its name, what reads it, and
-    whether others belong to it.
-    """
-
-    task: str
-    source: str
-    look: Callable[[], _Looked]
-    split: bool
-
-
-def _parts(path: Path, columns: Columns, encoding: str | None, kind: str | None) -> Iterator[_Part]:
-    """Give every part."""
-    kinds = KINDS if kind is None else [kind]
-    for tried in kinds:
-        for name, tables in (beside := tables_beside(path, tried, columns)).items():
-            for one in tables:
-                look = partial(_of_sheet, str(one), partial(sheet, one), columns, encoding, tried)
-                yield _Part("", f"{path}:{name}", look, len(beside) > 1)
-        if beside:
-            return
-    known = [one for one in kinds if are_class_folders(path, one)]
-    files = known_files(known[0], encoding) if known else None
-    if files is not None and not are_tasks(path, files):
-        found_files = labelled_files(path, files)
-        splits_of = files_by_split(found_files)
-        for name, files_of in splits_of.items():
-            look = partial(looked_at_files, path, files_of, known[0], files, found_files.notes)
-            yield _Part("", f"{path}:{name}", look, len(splits_of) > 1)
-        return
-
-    def looking(source: str, given: Callable[[Reading], Sheet]) -> Callable[[], _Looked]:
-        return partial(_of_sheet, source, given, columns, encoding, kind)
-
-    if path.is_file():
-        yield _Part("", str(path), looking(str(path), partial(sheet, path)), False)
-    elif is_saved(path):
-        found = splits(path)
-        for name, saved in found.items():
-            source = f"{path}:{name}"
-            yield _Part("", source, looking(source, partial(_opened, saved)), len(found) > 1)
-    elif tables_of := split_files(path):
-        labelled, told = without_unlabelled(tables_of, columns, encoding)
-        every = [part for parts in labelled.values() for part in parts]
-        for part in every:
-            reads = partial(_told, looking(str(part), partial(sheet, part)), told)
-            yield _Part("", str(part), reads, len(every) > 1)
-    else:
-        for task, entry in task_files(path).items():
-            for whole in _parts(entry, columns, encoding, kind):
-                yield whole._replace(task=task)
 
 
 def _misnamed(task: str, source: str) -> list[Fault]:
@@ -175,57 +122,6 @@ def _misnamed(task: str, source: str) -> list[Fault]:
     except TaskError as error:
         return [Fault(source, f"{str(error).rpartition('; ')[0]}; rename it")]
     return []
-
-
-def _told(look: Callable[[], _Looked], notes: tuple[str, ...]) -> _Looked:
-    table, wrong = look()
-    return table._replace(notes=(*table.notes, *notes)), wrong
-
-
-def _opened(one: Sheet, _reading: Reading) -> Sheet:
-    return one
-
-
-def _of_sheet(
-    source: str,
-    given: Callable[[Reading], Sheet],
-    columns: Columns,
-    encoding: str | None,
-    kind: str | None,
-) -> _Looked:
-    if kind is None:
-        named = partial(names_inputs, Path(source), columns=columns)
-        kind = next((one for one in KINDS if named(one)), None)
-    if kind is None:
-        opened = given(Reading(columns.wanted, encoding))
-        try:
-            names = opened.header or next(opened.rows, Record(0, {})).cells
-            kind = _kind_by(names, columns)
-            if kind is None:  # of a saved dataset the rows are there once
-                again = Path(source).is_file()
-                kind = _kind_of(next(opened.rows, Record(0, {})).cells if again else {}, columns)
-        finally:
-            opened.close()
-    columns = columns_of(Path(source), columns, kind)
-    reading = Reading(columns.wanted, encoding)
-    opened = given(reading)
-    table, wrong = looked_at(opened, columns, reading, source, kind)
-    return table, [_fault(table, numbers, found) for found, numbers in wrong.items()]
-
-
-def _kind_by(header: Iterable[object], columns: Columns) -> str | None:
-    """The kind whose column is there, where the column that is asked for is not."""
-    names = [same(str(name)) for name in header]
-    asked_for = same(columns.input) in names
-    return None if asked_for else next((one for one in KINDS if one in names), DEFAULT_KIND)
-
-
-def _kind_of(cells: Mapping[str, object], columns: Columns) -> str:
-    """The kind of the file that a cell of the column that is asked for names, where it names one."""
-    told = {same(str(name)): cell for name, cell in cells.items()}.get(same(columns.input))
-    words = str(told).split()
-    ending = PurePath(words[0]).suffix.lower() if len(words) == 1 else ""
-    return next((one for one in KINDS if ending and ending in reader(one).suffixes), DEFAULT_KIND)
 
 
 def _near(table: Table) -> list[str]:
@@ -240,9 +136,3 @@ def _near(table: Table) -> list[str]:
         f" another of their label; if they belong together, like frames of one video, name the"
         " column that says so with --group-column when you add them"
     ]
-
-
-def _fault(table: Table, numbers: Sequence[int], found: str) -> Fault:
-    if table.names:
-        return Fault(f"{table.source}: {files_named(table.names, numbers)}", found)
-    return Fault(f"{table.source}, {places(numbers, table.unit, most=20)}", found)

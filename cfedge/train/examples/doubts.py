@@ -52,18 +52,18 @@ def with_doubts(examples: Examples, table: Table) -> Examples:
     return dataclasses.replace(kept, notes=(*kept.notes, note))
 
 
-def doubts(table: Table, *, split: bool = False) -> Iterator[Doubt]:
+def doubts(table: Table, *, cut: bool = True) -> Iterator[Doubt]:
     """Give the numbers of rows, with what is wrong with them and what to do.
 
     Parameters
     ----------
-    split
-        It is one of several files that belong together: nothing is held out of it alone.
+    cut
+        A share of it is held out, and it is no part of what is learned from, but all.
     """
     yield from _of_several_labels(table)
     named: set[str] = set()
     yield from _of_cells(table, named)
-    if not split:
+    if cut:
         rest = {one: rows for one, rows in _by_label(table).items() if one not in named}
         yield from _alone(table, rest)
 

@@ -25,6 +25,7 @@ __all__ = [
     "LabelledData",
     "MOST_HELD_OUT",
     "check_labels",
+    "not_learned",
     "repeated",
     "split_held_out",
     "unambiguous",
@@ -122,14 +123,14 @@ def check_labels(examples: Examples, classes: Sequence[str]) -> None:
     """
     out_of_domain = sorted(set(examples.labels) - set(classes))
     if out_of_domain:
-        alike = next(
-            (label for label in classes if folded(label) == folded(out_of_domain[0])), None
-        )
-        step = "remove it or add examples" if alike is None else f"write it as {alike!r}"
-        raise DataError(
-            f"{examples.source}: expected labels of the training data, found {out_of_domain[0]!r};"
-            f" {step}"
-        )
+        raise DataError(f"{examples.source}: {not_learned(out_of_domain[0], classes)}")
+
+
+def not_learned(label: str, classes: Sequence[str]) -> str:
+    """Return what is wrong with a label that is none of those that are learned, and what to do."""
+    alike = next((one for one in classes if folded(one) == folded(label)), None)
+    step = "remove it or add examples" if alike is None else f"write it as {alike!r}"
+    return f"expected labels of the training data, found {label!r}; {step}"
 
 
 def repeated(examples: Examples, others: Examples) -> list[int]:

@@ -13,9 +13,9 @@ from cfedge.errors import DataError
 from cfedge.inputs.modality import Input
 from cfedge.train.examples.class_files import Files, LabelledFile, LabelledFiles
 from cfedge.train.examples.class_folders import left_out
-from cfedge.train.examples.rows import Faults, Table
+from cfedge.train.examples.rows import Faults, Table, places
 
-__all__ = ["Fault", "files_by_split", "files_named", "looked_at_files"]
+__all__ = ["Fault", "fault", "files_by_split", "files_named", "looked_at_files"]
 
 
 @dataclass(frozen=True)
@@ -67,3 +67,10 @@ def files_named(names: Sequence[str], numbers: Sequence[int]) -> str:
     """Return how a sentence names files, by their numbers from 1: the first, and how many more."""
     more = f" and {counted(len(numbers) - 1, 'more file')}" if len(numbers) > 1 else ""
     return f"{names[numbers[0] - 1]}{more}"
+
+
+def fault(table: Table, numbers: Sequence[int], found: str) -> Fault:
+    """Return what is wrong with rows of a table, by their numbers."""
+    if table.names:
+        return Fault(f"{table.source}: {files_named(table.names, numbers)}", found)
+    return Fault(f"{table.source}, {places(numbers, table.unit, most=20)}", found)

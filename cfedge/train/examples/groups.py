@@ -62,7 +62,7 @@ def hold_out_groups(
     Raises
     ------
     DataError
-        A label has no two groups that can be told apart so.
+        Labels have no two groups that can be told apart so.
     """
     inside: dict[str, Counter[str]] = {}
     kept = {name for name, bar in zip(names, barred, strict=True) if bar}
@@ -87,12 +87,15 @@ def hold_out_groups(
             if held[rare] < wanted[rare] and leaves_some:
                 out.add(name)
                 held += inside[name]
-    for label in sorted(total):
-        if not held[label] and label not in spared:
-            count = len(names_of[label])
-            raise DataError(
-                f"{source}: expected at least 2 groups with label {label!r} (one to learn, one"
-                f" held out, none of them with an input of several labels), found {count}; add"
-                " groups, or give held-out examples"
-            )
+    without = [label for label in sorted(total) if not held[label] and label not in spared]
+    if without:
+        found = [f"{len(names_of[label])} with {label[:40]!r}" for label in without[:5]]
+        if more := len(without) - 5 if len(without) > 5 else 0:
+            found.append(f"too few with {more} more")
+        raise DataError(
+            f"{source}: expected at least 2 groups with each label (one to learn, one held out,"
+            " none of them with an input of several labels), found"
+            f" {' and '.join(filter(None, (', '.join(found[:-1]), found[-1])))}; add groups, or give"
+            " held-out examples"
+        )
     return [row for row, name in enumerate(names) if name in out]

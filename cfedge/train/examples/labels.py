@@ -86,7 +86,7 @@ def check_classes(name: str, classes: Sequence[str]) -> None:
         if (alike := seen.setdefault(look(label), label)) != label:
             raise TaskError(
                 f"task {name!r}: expected labels that differ by more than case and spaces,"
-                f" found {alike!r} and {label!r}; make them one"
+                f" found {alike!a} and {label!a}; make them one"
             )
 
 

@@ -116,6 +116,13 @@ class TaskRecord:
     curve: tuple[Point, ...] = ()
     trial: Trial | None = None
 
+    @property
+    def curve_now(self) -> tuple[Point, ...]:
+        """The learning curve, while the task is as it was learned: a changed one has other held-out
+        examples than the curve counted.
+        """
+        return self.curve if self.curve and self.curve[-1].examples == self.examples else ()
+
     def dumped(self) -> bytes:
         """Return the bytes of its file."""
         return canonical_json(dataclasses.asdict(self))

@@ -47,6 +47,9 @@ def test_each_part_scores_its_classes_as_the_whole_did(tiny_workspace: Path) -> 
     counts = [len(part.held_out.inputs) for part in (stays, leaves)]
     assert sum(counts) == len(whole.held_out.inputs)
     assert stays.record.examples + leaves.record.examples == whole.record.examples
+    # the curve counted held-out examples that a part has no more
+    assert whole.record.curve_now == whole.record.curve != ()
+    assert (stays.record.curve_now, leaves.record.curve_now) == ((), ())
     kept = whole.held_out.classes < 2
     same = whole.held_out.answers[kept] < 2
     turned = leaves.held_out.answers[same] != whole.held_out.answers[kept][same]

@@ -94,13 +94,55 @@ def test_good_data_have_no_fault_and_what_no_line_alone_shows_is_told(tmp_path: 
 
 def test_all_faults_of_all_files_are_listed_at_once(tmp_path: Path) -> None:
     written(tmp_path / "train.csv", GOOD + "nan,heat\n,door\nit is cold,door\n")
-    written(tmp_path / "test.jsonl", '{"text": "a", "label": "x"}\n{"text": 3}\n[]\n')
+    written(tmp_path / "test.jsonl", '{"text": "a", "label": "heat"}\n{"text": 3}\n[]\n')
     written(tmp_path / "validation.csv", "a;b\n1;2\n")
     found = [str(fault) for fault in check(tmp_path).faults]
     assert len(found) == 6
     assert [line for line in found if "validation.csv: expected the columns" in line]
     assert sum("train.csv, line" in line for line in found) == 3
     assert sum("test.jsonl, line" in line for line in found) == 2
+
+
+def test_splits_and_groups_that_do_not_fit_are_faults(tmp_path: Path) -> None:
+    train = written(tmp_path / "train.csv", GOOD)
+    for split in ("test", "validation"):
+        other = written(tmp_path / f"{split}.csv", "text,label\na,heat\nb,wet\nc,Door\n")
+        assert [str(fault) for fault in check(tmp_path).faults] == [
+            f"{other}, line 3: expected labels of the training data, found 'wet'; remove it or add"
+            " examples",
+            f"{other}, line 4: expected labels of the training data, found 'Door'; write it as"
+            " 'door'",
+        ]
+        other.unlink()
+    written(tmp_path / "test.csv", GOOD)
+    written(train, GOOD + "alone,rare\n")
+    assert "found that 'rare' has 1" in str(check(tmp_path).faults[0])
+    train.unlink()
+    (fault,) = check(tmp_path).faults
+    assert "expected data to learn from, called train, found test;" in fault.found
+
+    who, path = Columns(group="who"), tmp_path / "groups.csv"
+    rows = [line.split(",") for line in GOOD.splitlines()[1:]]
+    for persons, found in (
+        ("abab", ""),
+        ("aabc", "found 1 with 'heat';"),
+        ("aabb", "found 1 with 'door' and 1 with 'heat';"),
+    ):
+        cells = (",".join([*row, one]) for row, one in zip(rows, persons, strict=True))
+        written(path, "\n".join(["text,label,who", *cells]))
+        assert [found in fault.found for fault in check(path, who).faults] == [True] * bool(found)
+        if found:
+            with pytest.raises(DataError, match=found):
+                split_held_out(load(path, who).train, 0.2, np.random.default_rng(0))
+    done = CliRunner().invoke(app, ["check", str(path), "--group-column", "whom"])
+    assert "--group-column who" in done.stdout
+    for label in ("red", "blue"):
+        (tmp_path / "files" / label).mkdir(parents=True)
+        for one in "ab":
+            written(tmp_path / "files" / label / f"{one}.txt", f"{label} {one}")
+    for look in (check, load):
+        with pytest.raises(DataError, match="a column 'who' that says what belongs together"):
+            look(tmp_path / "files", who)
 
 
 def test_a_folder_of_tasks_is_looked_at_task_by_task(tmp_path: Path) -> None:

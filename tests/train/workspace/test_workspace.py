@@ -379,7 +379,7 @@ def test_a_label_of_another_task_is_taken(folder: Path) -> None:
     WorkspaceFolder(folder).check_several({"a": ("x", "y"), "b": ("x", "y")}, replace=False)
 
 
-@pytest.mark.parametrize("alike", ["ON", " on", "On  "])
+@pytest.mark.parametrize("alike", ["ON", " on", "o\uff4e"])
 def test_labels_of_a_task_that_differ_only_by_case_or_spaces_are_refused(
     folder: Path, alike: str
 ) -> None:
@@ -388,7 +388,7 @@ def test_labels_of_a_task_that_differ_only_by_case_or_spaces_are_refused(
         lambda: workspace.check_new("lights", ("on", "off", alike), replace=True), TaskError
     )
     assert (
-        f"expected labels that differ by more than case and spaces, found 'on' and {alike!r}; make"
+        f"expected labels that differ by more than case and spaces, found 'on' and {alike!a}; make"
         " them one" in message
     )
     workspace.check_new("doors", ("switch on", "switch_on"), replace=False)
