@@ -202,6 +202,9 @@ def test_what_makes_no_sense_is_refused_before_anything_is_learned(
         ((TEXTS, LABELS), {"ranks": 4}, UsageError, "ranks: expected a setting"),
         ((TEXTS, LABELS), {"method": "magic"}, UsageError, "found 'magic'"),
         ((TEXTS, LABELS), {"held_out": (TEXTS, LABELS[1:])}, DataError, "held out: expected one"),
+        ((TEXTS, LABELS), {"held_out": TEXTS}, UsageError, r"\(inputs, labels\), found list of"),
+        ((TEXTS, LABELS), {"held_out": 0.2}, UsageError, "expected a path, or two .*found float;"),
+        ((TEXTS, LABELS), {"same_labels": "shade"}, TaskError, "found 'shade'; it has"),
         ((TEXTS, LABELS, "x"), {}, TypeError, "positional"),
     ):
         with pytest.raises(error, match=message):
@@ -212,6 +215,9 @@ def test_what_makes_no_sense_is_refused_before_anything_is_learned(
         workspace.add("colors", TEXTS, LABELS)
     with pytest.raises(TaskError, match="expected one of animals, colors, found 'food'"):
         workspace.evaluate({"food": (TEXTS, LABELS)})
+    for call in (workspace.evaluate, workspace.add_tasks):
+        with pytest.raises(UsageError, match=r"tests|tasks: expected a mapping .*, found list;"):
+            call([(TEXTS, LABELS)])  # type: ignore[operator]
     assert workspace.tasks == ("animals", "colors")
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import dataclasses
 import math
 from dataclasses import dataclass
+from numbers import Integral, Real
 
 from cfedge.errors import UsageError
 
@@ -41,6 +42,8 @@ MOST_EXAMPLES = 50_000
 #: Seeds that NumPy and torch both take, also with some more added for further orders.
 _SEEDS = 1 << 63
 _MOST_THREADS = 256
+#: What a field may be, in words.
+_TYPES = {"int": "a whole number", "float": "a number", "bool": "True or False", "str": "a name"}
 
 
 @dataclass(frozen=True)
@@ -136,8 +139,8 @@ class Settings:
 
     def __post_init__(self) -> None:
         for field in dataclasses.fields(self):
-            if field.type == "float" and isinstance(getattr(self, field.name), int):
-                object.__setattr__(self, field.name, float(getattr(self, field.name)))
+            value = _of_type(field.name, str(field.type), getattr(self, field.name))
+            object.__setattr__(self, field.name, value)
         if self.method not in METHODS:
             raise UsageError(
                 f"method: expected {', '.join(METHODS)}, found {self.method!r}; choose one"
@@ -201,3 +204,24 @@ class Settings:
                 raise UsageError(
                     f"{name}: expected a number > 0, found {getattr(self, name)}; give a larger one"
                 )
+
+
+def _of_type(name: str, wanted: str, value: object) -> object:
+    """Return a value as its field's type; NumPy's numbers become Python's.
+
+    Raises
+    ------
+    UsageError
+        It is of another type.
+    """
+    wanted, _, none = wanted.partition(" | ")
+    if value is None and none:
+        return None
+    is_truth = isinstance(value, bool)
+    if wanted == "float" and isinstance(value, Real) and not is_truth:
+        return float(value)
+    if wanted == "int" and isinstance(value, Integral) and not is_truth:
+        return int(value)
+    if (wanted == "bool" and is_truth) or (wanted == "str" and isinstance(value, str)):
+        return value
+    raise UsageError(f"{name}: expected {_TYPES[wanted]}, found {value!r:.80}; give one")

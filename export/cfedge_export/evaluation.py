@@ -12,7 +12,7 @@ from cfedge.runtime.engine import Engine
 from cfedge.train.examples.arrays import inputs_of
 from cfedge.train.examples.data import load_inputs
 from cfedge.train.examples.examples import Examples, check_labels
-from cfedge.train.examples.given_data import Labelled, given_examples
+from cfedge.train.examples.given_data import Labelled, check_by_task, given_examples
 from cfedge.train.jobs.answering import Answered, Question
 from cfedge.train.jobs.place import Place
 from cfedge.train.measures.metrics import Scores, evaluate
@@ -45,6 +45,7 @@ def evaluated(
     TaskError, DataError, UsageError
         A task is not there, or one of its labels was never learned.
     """
+    check_by_task("tests", tests)
     kind = workspace.kind
     data = {
         name: given_examples(f"test of task {name!r}", given, kind) for name, given in tests.items()

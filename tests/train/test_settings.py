@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
 import pytest
 from every import cases
 
@@ -36,9 +37,17 @@ from cfedge.train.settings import Settings
         ({"clip": 0.0}, "clip: expected a number > 0, found 0.0"),
         ({"clip": float("nan")}, "clip: expected a number > 0, found nan"),
         ({"l1": float("inf")}, "l1: expected a weight >= 0, found inf"),
+        ({"epochs": "3"}, "epochs: expected a whole number, found '3'; give one"),
+        ({"epochs": 3.5}, "epochs: expected a whole number, found 3.5"),
+        ({"rank": True}, "rank: expected a whole number, found True"),
+        ({"threads": "2"}, "threads: expected a whole number, found '2'"),
+        ({"held_out": None}, "held_out: expected a number, found None"),
+        ({"reuse": "no"}, "reuse: expected True or False, found 'no'"),
+        ({"method": ["adapter"]}, r"method: expected a name, found \['adapter'\]"),
     ],
 )
 def test_a_setting_out_of_range_is_refused_by_name(changes: dict[str, object], found: str) -> None:
-    Settings()
+    usual = Settings(class_rank=None, seed=np.int64(0), l1=np.float32(0))  # type: ignore[arg-type]
+    assert (type(usual.seed), type(usual.l1), usual.class_rank) == (int, float, None)
     with pytest.raises(UsageError, match=f"^{found}"):
         Settings(**changes)  # type: ignore[arg-type]

@@ -17,7 +17,7 @@ from cfedge.train.examples.data import INPUT_AND_LABEL, load, load_file
 from cfedge.train.examples.examples import Examples, LabelledData
 from cfedge.train.examples.task_files import load_tasks
 
-__all__ = ["Labelled", "given_examples", "task_data", "tasks_data"]
+__all__ = ["Labelled", "check_by_task", "given_examples", "task_data", "tasks_data"]
 
 #: A file or folder, or inputs with their labels.
 Labelled = str | os.PathLike[str] | tuple[Iterable[object], Iterable[object]] | Examples
@@ -68,6 +68,7 @@ def tasks_data(
     """
     if isinstance(tasks, str | os.PathLike):
         return load_tasks(Path(tasks), kind=kind)
+    check_by_task("tasks", tasks)
     return {
         name: load(Path(given), kind=kind)
         if isinstance(given, str | os.PathLike)
@@ -76,12 +77,32 @@ def tasks_data(
     }
 
 
+def check_by_task(what: str, given: object) -> None:
+    """Refuse examples of several tasks that are not given by task.
+
+    Raises
+    ------
+    UsageError
+    """
+    if not isinstance(given, Mapping):
+        raise UsageError(
+            f"{what}: expected a mapping of each task's name to its examples, found"
+            f" {type(given).__name__}; write {{NAME: PATH}}, or {{NAME: (inputs, labels)}}"
+        )
+
+
 def given_examples(what: str, given: Labelled, kind: str) -> Examples:
     """Return examples from a path, or from inputs and labels; `what` names them in errors."""
     if isinstance(given, Examples):
         return given
     if isinstance(given, str | os.PathLike):
         return load_file(Path(given), kind=kind)
+    if not isinstance(given, tuple | list) or len(given) != 2:
+        found = f"{type(given).__name__} of {len(given)}" if isinstance(given, tuple | list) else ""
+        raise UsageError(
+            f"{what}: expected a path, or two columns as (inputs, labels), found"
+            f" {found or type(given).__name__}; give one of these"
+        )
     inputs, labels = given
     return from_arrays(inputs, labels, what, kind)
 

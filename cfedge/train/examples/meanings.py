@@ -31,7 +31,7 @@ def declared(
     """
     known = {label for theirs in others.values() for label in theirs}
     meanings: dict[str, str] = {}
-    for one in given:
+    for one in [given] if isinstance(given, str) else given:
         label, _, other = (one, "", one) if one in classes else one.partition("=")
         if label not in classes:
             raise TaskError(
