@@ -1,4 +1,6 @@
-"""The demo's data keep their promises, and it runs whole where the weights are installed."""
+"""The demo's data keep their promises. It runs here on an encoder of seconds, and whole in ``make
+soak`` where the weights are installed.
+"""
 
 from __future__ import annotations
 
@@ -18,15 +20,17 @@ import numpy as np
 import pytest
 from command_line import run
 from every import cases
-from once import initialised
+from made import make_texts, write_csv
 from typer.testing import CliRunner
 
 from cfedge.cli import app
-from cfedge.cli.demo import above_promise
+from cfedge.cli.demo import above_promise, show
 from cfedge.demo import TASKS, clothes, data_folder, out_of_domain, pictures
-from cfedge.demo.result import TaskRow
-from cfedge.demo.stream import Stream
+from cfedge.demo.result import DemoResult, TaskRow
+from cfedge.demo.running import run_stream
+from cfedge.demo.stream import Stream, Unknown
 from cfedge.errors import DataError, UsageError
+from cfedge.progress import Quiet
 
 SPLITS = ("train", "validation", "test")
 
@@ -184,11 +188,55 @@ def _no_gzip(folder: Path) -> Path:
     return folder
 
 
+@pytest.mark.slow
+def test_a_stream_is_learned_in_turn_answered_without_torch_and_shown(
+    tiny_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "200")
+    printed = io.StringIO()
+    stream = _tiny_stream(tmp_path)
+    found = run_stream(stream, tmp_path / "out", folder=tiny_folder, progress=Quiet())
+    with contextlib.redirect_stdout(printed):
+        show(DemoResult(found, found), tmp_path)
+    shown = printed.getvalue()
+    assert [row.task for row in found.tasks] == list(stream.data)
+    assert [row.tested for row in found.tasks] == [18, 18]
+    assert min(row.accuracy_int8 for row in found.tasks) > 0.4  # of six labels
+    assert [(row.kind, row.count) for row in found.unknown] == [("near", 8), ("far", 1)]
+    assert found.accuracy_matrix[0][0] > found.accuracy_matrix[0][1] == 0
+    answers = re.findall(r"^  (\S.*)\n    -> (?:not sure: )?(\S+)", shown, re.MULTILINE)
+    told = [
+        (one["input"], "unknown" if one["unknown"] else f"{one['task']}/{one['label']}")
+        for one in found.live
+    ]
+    assert answers == told * 2
+    assert re.findall(r"^│ (\S+) .* \S+% │ +\S+% │ +\S+ kB │$", shown, re.MULTILINE)[:2] == [
+        "colors",
+        "animals",
+    ]
+    assert shown.splitlines()[-1].strip() == (tmp_path / "out" / "report.html").as_uri()
+    assert b"<html" in (tmp_path / "out" / "report.html").read_bytes()[:500]
+
+
+def _tiny_stream(folder: Path) -> Stream:
+    """Two tasks of the tiny encoder, and inputs of neither."""
+    data = {name: folder / name for name in ("colors", "animals")}
+    for name, place in data.items():
+        place.mkdir()
+        rows = make_texts(name, 18, seed=0)
+        for split, first in (("train", 0), ("validation", 1), ("test", 2)):
+            write_csv(place / f"{split}.csv", rows[first::3])
+    inputs = (*((text, "near") for text, _ in make_texts("food", 4, seed=0)), ("the of", "far"))
+    file = folder / "unknown.csv"
+    file.write_text("text\n" + "".join(f"{text}\n" for text, _ in inputs), encoding="utf-8")
+    unknown = Unknown(inputs, file, {"near": "of food", "far": "of nothing"})
+    live = ("crimson ruby please", "my kitten purr")
+    return Stream("Tiny", "local", data, "closed-form", unknown, live)
+
+
 @pytest.fixture(scope="module")
 def quick(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
-    """What ``cfedge demo --quick`` leaves and prints, but for the encoders, which are there."""
-    from cfedge.cli.demo import show
-    from cfedge.demo import run
+    """What ``cfedge demo --quick`` leaves and prints."""
     from cfedge.errors import BackboneError
     from cfedge.train.workspace.backbones import find
 
@@ -198,26 +246,12 @@ def quick(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
     except BackboneError as error:
         pytest.skip(str(error))
     out = tmp_path_factory.mktemp("demo") / "out"
-    prepared = {
-        "minilm-l6": initialised(tmp_path_factory)[0],
-        "lite0": initialised(tmp_path_factory, "--backbone", "lite0")[0],
-    }
-    printed = io.StringIO()
-    with contextlib.redirect_stdout(printed), pytest.MonkeyPatch.context() as patch:
-        patch.setenv("COLUMNS", "200")
-        show(run(out, quick=True, prepared=prepared), out)
-    return out, printed.getvalue()
+    done = run("demo", "--quick", "--out", out)
+    assert done.returncode == 0, done.stderr
+    return out, done.stdout.decode()
 
 
 @pytest.mark.soak
-def test_the_quick_demo_makes_its_encoders(tmp_path: Path) -> None:
-    done = run("demo", "--quick", "--out", tmp_path / "out")
-    assert done.returncode == 0, done.stderr
-    for name in ("sentences", "pictures"):
-        assert (tmp_path / "out" / name / "bundle" / "manifest.json").is_file()
-
-
-@pytest.mark.slow
 def test_the_quick_demo_shows_both_streams_and_ends_with_its_reports(
     quick: tuple[Path, str],
 ) -> None:
@@ -245,7 +279,7 @@ def test_the_quick_demo_shows_both_streams_and_ends_with_its_reports(
         assert (out / name / "bundle" / "manifest.json").is_file()
 
 
-@pytest.mark.slow
+@pytest.mark.soak
 def test_what_is_promised_before_the_test_holds_in_it(quick: tuple[Path, str]) -> None:
     rows = re.findall(r"^│ (\S+) .* (\S+)% │ +(\S+)% │ +\S+ kB │$", quick[1], re.MULTILINE)
     assert [task for task, _, _ in rows] == ["lighting", "climate", *pictures.DIGITS]

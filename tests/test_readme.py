@@ -49,8 +49,8 @@ def test_ci_runs_readmes_own_test_command() -> None:
 def test_a_newcomers_first_commands_print_what_is_shown(
     tmp_path: Path, tmp_path_factory: pytest.TempPathFactory, whole: bool
 ) -> None:
-    """The real encoder, from nothing to an answer; numbers may differ by machine. A third of the
-    pictures teach the same, and all of them are learned from in `make soak`.
+    """The real encoder, from nothing to an answer; numbers may differ by machine. A ninth
+    of the pictures teaches the same, and all of them are learned from in `make soak`.
     """
     (tmp_path / "cfedge" / "demo").mkdir(parents=True)
     (tmp_path / "cfedge" / "demo" / "building").symlink_to(ROOT / "cfedge" / "demo" / "building")
@@ -65,7 +65,7 @@ def test_a_newcomers_first_commands_print_what_is_shown(
         assert not shown or _without_numbers(shown) in _without_numbers(printed), printed
     code, shown = _python()
     assert code.count("[:900]") == 2
-    fewer = code if whole else code.replace("[:900]", "[:300]")
+    fewer = code if whole else code.replace("[:900]", "[:100]")
     assert run_code(fewer, tmp_path).strip() == shown
 
 

@@ -7,7 +7,6 @@ runs one. Showing the result is for the command line.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from pathlib import Path
 
 from cfedge.demo import pictures, sentences
@@ -27,7 +26,6 @@ def run(
     *,
     quick: bool = False,
     folder: Path | None = None,
-    prepared: Mapping[str, Path] | None = None,
     progress: Progress | None = None,
 ) -> DemoResult:
     """Run both streams; workspace, bundle and report of each are left in ``out/sentences`` and
@@ -41,8 +39,6 @@ def run(
         Fewer tasks and examples, and no adapter is trained.
     folder
         Where the weights of the sentences' encoder are; None: found.
-    prepared
-        Workspaces without tasks, by the name of their encoder: what is there is not made.
 
     Raises
     ------
@@ -52,10 +48,7 @@ def run(
     progress = progress or Quiet()
     first, second = (out / name for name in FOLDERS)
     of_sentences = sentences.stream(quick=quick)
-    given = (prepared or {}).get
-    said = run_stream(
-        of_sentences, first, folder=folder, prepared=given(of_sentences.backbone), progress=progress
-    )
+    said = run_stream(of_sentences, first, folder=folder, progress=progress)
     of_pictures = pictures.stream(second / "data", quick=quick, progress=progress)
-    shown = run_stream(of_pictures, second, prepared=given(of_pictures.backbone), progress=progress)
+    shown = run_stream(of_pictures, second, progress=progress)
     return DemoResult(said, shown)

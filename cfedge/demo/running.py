@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
@@ -45,7 +44,6 @@ def run_stream(
     out: Path,
     *,
     folder: Path | None = None,
-    prepared: Path | None = None,
     progress: Progress,
 ) -> StreamResult:
     """Run a stream; ``workspace``, ``bundle`` and ``report.html`` are left in `out`.
@@ -54,8 +52,6 @@ def run_stream(
     ----------
     folder
         Where the encoder's weights are; None: found.
-    prepared
-        A workspace of this encoder without tasks, which is copied; None: one is made.
 
     Raises
     ------
@@ -71,10 +67,7 @@ def run_stream(
     from cfedge_export.reference import float_accuracy
 
     out.mkdir(parents=True, exist_ok=True)
-    if prepared is None:
-        make_backbone(out / "workspace", stream.backbone, folder=folder, progress=progress)
-    else:
-        shutil.copytree(prepared, out / "workspace")
+    make_backbone(out / "workspace", stream.backbone, folder=folder, progress=progress)
     workspace = WorkspaceFolder(out / "workspace")
     tests, matrix = _learn_in_turn(stream, workspace, progress)
     bundle = export(workspace, out / "bundle", progress=progress).bundle

@@ -1,5 +1,5 @@
 """A real scheduler and real workers of Dask on loopback, each with a cache of its own: nothing is
-shared but the network.
+shared but the network. Those that are killed are killed in ``make soak``.
 """
 
 from __future__ import annotations
@@ -193,6 +193,7 @@ class Once:
         yield advance
 
 
+@pytest.mark.soak
 def test_a_worker_that_is_killed_in_mid_task_loses_nothing(
     running: Cluster, tiny_workspace: Path, tmp_path: Path
 ) -> None:
@@ -355,6 +356,7 @@ def test_a_stranger_is_refused_by_tls(tmp_path: Path, monkeypatch: pytest.Monkey
         made.end()
 
 
+@pytest.mark.soak
 def test_where_nobody_is_left_every_task_is_named(
     running: Cluster, tiny_workspace: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
