@@ -8,6 +8,7 @@ import shutil
 from collections.abc import Callable
 from pathlib import Path
 
+import here
 import pytest
 from made import WORDS, make_encoder, make_texts, write_csv
 from typer.testing import CliRunner
@@ -98,8 +99,19 @@ def test_its_python_runs(
         exec(block.replace('.create("ws")', tiny), {})
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
+#: Pages on what starts processes or measures for long: tests/cli/test_workshop.py and
+#: tests/train/jobs try the same with less.
+LONG = ("export", "scale-out")
+
+
+@pytest.mark.parametrize(
+    "page",
+    [
+        pytest.param(page, marks=pytest.mark.soak if page.stem in LONG else pytest.mark.slow)
+        for page in PAGES
+    ],
+    ids=lambda page: page.stem,
+)
 def test_its_commands_run(
     page: Path, desk: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -124,6 +136,7 @@ def _run(
 ) -> None:
     place = shutil.copytree(desk, tmp_path / "desk")
     monkeypatch.chdir(place)
+    here.use(monkeypatch)
     commands = _commands(page)
     assert commands, page
     if not any(command.startswith("init") for command in commands):

@@ -36,6 +36,9 @@ KEYS = {
     "ms",
 }
 
+#: Said in addition where a task is learned.
+QUICK = ("--rank", "2", "--threads", "1", "--epochs", "1", "--min-steps", "10")
+
 
 def _process(*arguments: object) -> subprocess.CompletedProcess[bytes]:
     command = [sys.executable, "-c", "from cfedge.cli import main; main()", *map(str, arguments)]
@@ -71,7 +74,7 @@ def test_a_newcomers_path_from_a_folder_of_weights_to_an_answer(
     assert json.loads(made.stdout)["backbone"]["split"] == 1
     for task in ("colors", "animals"):
         data = write_csv(tmp_path / f"{task}.csv", make_texts(task, 12, 0))
-        added = _run("add", ws, task, "--data", data, "--rank", 2, "--threads", 1, "--json")
+        added = _run("add", ws, task, "--data", data, *QUICK, "--json")
         assert added.returncode == 0, added.stderr
         row = json.loads(added.stdout)
         assert (row["task"], row["classes"], row["held_out"]) == (task, 3, 6)

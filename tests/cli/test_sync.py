@@ -13,6 +13,7 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
+import here
 import pytest
 from every import cases
 from tiny import cloned, only, relearned, written
@@ -20,6 +21,11 @@ from typer.testing import CliRunner
 
 from cfedge.bundle.files import read
 from cfedge.cli import app, main
+
+
+@pytest.fixture(autouse=True)
+def _here(monkeypatch: pytest.MonkeyPatch) -> None:
+    here.use(monkeypatch)
 
 
 @dataclass

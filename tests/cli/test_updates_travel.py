@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import here
 import pytest
 from made import make_texts, write_csv
 from typer.testing import CliRunner
@@ -30,6 +31,7 @@ def test_an_update_is_published_synced_as_what_changed_and_rolled_back(
     tiny_workspace: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
+    here.use(monkeypatch)
     store = tmp_path / "store"
     run("keys", "init", "keys", "--site", "hq")
 

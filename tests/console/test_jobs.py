@@ -20,6 +20,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import desks
+import here
 import pytest
 from clients import until
 from desks import keep_food, label
@@ -94,6 +95,7 @@ def _here(monkeypatch: pytest.MonkeyPatch) -> None:
         "cfedge.console.jobs.subprocess",
         SimpleNamespace(Popen=_Here, PIPE=subprocess.PIPE, STDOUT=subprocess.STDOUT),
     )
+    here.use(monkeypatch)
 
 
 def files(folder: Path) -> dict[str, bytes]:
