@@ -50,9 +50,14 @@ SOAKS: dict[str, tuple[str, ...]] = {
     ),
     "soak": (
         "benchmarks/soak.py", "cfedge/bundle", "cfedge/catalogue", "cfedge/lookup",
-        "cfedge/runtime", "cfedge/study", "tests/test_how_to.py", "tests/test_tutorial.py", "cfedge/plain_files.py", "cfedge/storage.py", "cfedge/store", "cfedge/sync",
-        "tests/catalogue/test_view.py", "tests/runtime/test_many_threads.py",
-        "tests/sync/test_client.py",
+        "cfedge/runtime", "cfedge/study", "cfedge/plain_files.py", "cfedge/storage.py", "cfedge/store", "cfedge/sync",
+        "cfedge/demo", "cfedge/inputs", "cfedge/train", "docs/how-to/compare.md",
+        "docs/how-to/export.md", "docs/how-to/scale-out.md", "docs/how-to/teach.md",
+        "docs/notebooks", "docs/tutorial.md",
+        "docs/tutorial-pictures.md", "tests/bundle/test_files.py", "tests/catalogue/test_view.py",
+        "tests/runtime/test_many_threads.py", "tests/sync/test_client.py", "tests/test_demo.py", "tests/test_disk_full.py",
+        "tests/test_how_to.py", "tests/test_notebooks.py", "tests/test_tutorial.py",
+        "tests/train/jobs/test_cluster.py",
     ),
 }  # fmt: skip
 

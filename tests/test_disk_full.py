@@ -149,9 +149,9 @@ once_full_or_broken = pytest.mark.parametrize(
 )
 
 
-#: Writing a task has many steps, the same whatever it takes the place of: of a new one every other
-#: is refused once, and those between for good; of the others a third; in `make soak` all of all.
-STEPS_APART = {"put new": 2, "put other": 3, "put same": 3, "remove": 1}
+#: Writing a task has many steps, the same whatever it takes the place of: of a new one every fifth
+#: is refused once, and others for good; of the others fewer; in `make soak` all of all.
+STEPS_APART = {"put new": 5, "put other": 9, "put same": 5, "remove": 2}
 
 
 @pytest.mark.parametrize("whole", [False, pytest.param(True, marks=pytest.mark.soak)])
@@ -204,7 +204,7 @@ def test_learning_on_a_full_disk_keeps_every_task_and_can_be_repeated(
 ) -> None:
     wanted, calls = after(tiny_workspace, tmp_path / "clean", learn_food)
     last = last_rename(calls)
-    for at in sorted({1, 2, 4, 7, last - 1, last, *range(10, last, 9)}):
+    for at in sorted({1, 2, 4, 7, last - 1, last, *range(10, last, 18)}):
         copy = tmp_path / f"{at}"
         check_change(tiny_workspace, copy, learn_food, wanted, Disk(copy, at, lasting=lasting))
 
