@@ -33,7 +33,7 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-from cfedge.printable import escaped
+from cfedge.printable import in_a_line
 
 __all__ = [
     "BackboneError",
@@ -63,13 +63,13 @@ __all__ = [
 
 class CfedgeError(Exception):
     """Root of all deliberate errors. What cannot be printed in one line (a file's name may hold
-    anything) is escaped.
+    anything) is escaped, and the middle of what nobody would read to its end is left out.
     """
 
     exit_code: ClassVar[int] = 1
 
     def __init__(self, message: str = "") -> None:
-        super().__init__(escaped(message))
+        super().__init__(in_a_line(message))
 
 
 class UsageError(CfedgeError):

@@ -10,8 +10,10 @@ from __future__ import annotations
 
 import unicodedata
 
-__all__ = ["escaped", "is_printable", "is_seen", "look", "shows_nothing"]
+__all__ = ["escaped", "in_a_line", "is_printable", "is_seen", "look", "shows_nothing"]
 
+#: Characters of a line for people; a screen holds no more.
+_LONGEST = 2_000
 #: Zero width non-joiner and joiner.
 _JOINERS = "\u200c\u200d"
 
@@ -60,3 +62,13 @@ def escaped(string: str) -> str:
         letter if letter.isprintable() or letter in _JOINERS else ascii(letter)[1:-1]
         for letter in string
     )
+
+
+def in_a_line(string: str) -> str:
+    """Return `string` escaped, and without its middle where it is so long that nobody reads it: what
+    it is about stands at its beginning, what to do next at its end.
+    """
+    if len(string) > _LONGEST:
+        start, end = string[: _LONGEST * 3 // 4], string[-_LONGEST // 4 :]
+        string = f"{start} \u2026 ({len(string) - _LONGEST:,} characters more) \u2026 {end}"
+    return escaped(string)

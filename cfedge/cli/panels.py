@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from typer.core import TyperCommand, TyperGroup
 
 from cfedge.cli.streams import guarded
 from cfedge.kinds import DEFAULT_KIND
+from cfedge.printable import in_a_line
 
 if TYPE_CHECKING:
     import click  # newer typers bring their own, and do without this package
@@ -73,6 +76,18 @@ All commands: cfedge --help. What one does: cfedge add --help.
 """
 
 
+@contextlib.contextmanager
+def _in_a_line() -> Iterator[None]:
+    """Let errors of usage repeat arguments as `cfedge.errors` do; click repeats them as they are."""
+    try:
+        yield
+    except Exception as error:
+        said = getattr(error, "message", None)
+        if isinstance(said, str):  # of click, or of what typer has in its place
+            error.__dict__["message"] = in_a_line(said)
+        raise
+
+
 class Panels(TyperGroup):
     """A group whose help lists its commands by role, and whose output may have no reader or no
     room: click would end with 1 where the reader is gone.
@@ -80,12 +95,12 @@ class Panels(TyperGroup):
 
     def make_context(self, *rest: Any, **more: Any) -> click.Context:
         """Parse the arguments, and print the help that they may ask for."""
-        with guarded():
+        with guarded(), _in_a_line():
             return super().make_context(*rest, **more)
 
     def invoke(self, ctx: click.Context) -> Any:
         """Run the command."""
-        with guarded():
+        with guarded(), _in_a_line():
             return super().invoke(ctx)
 
     def resolve_command(

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from cfedge.cli.show import print_json, say
+from cfedge.printable import in_a_line
 
 __all__ = ["doubt", "show_answer", "show_refusal"]
 
@@ -38,7 +39,9 @@ def show_answer(name: str, answer: Mapping[str, Any], *, json: bool) -> None:
     )
     others = "".join(f", then {_named(one, unknown)}" for one in answer.get("top", ())[1:])
     stream = f", {answer['posterior']:.0%} by the stream" if "posterior" in answer else ""
-    say(f"{name}: {verdict}{others}{_set(answer)}; {rival}{stream}, {answer['ms']:.1f} ms")
+    say(
+        f"{in_a_line(name)}: {verdict}{others}{_set(answer)}; {rival}{stream}, {answer['ms']:.1f} ms"
+    )
 
 
 def doubt(probability: float) -> str:

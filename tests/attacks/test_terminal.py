@@ -21,9 +21,11 @@ from cfedge.bundle.manifest import Manifest, Slot, serialize
 from cfedge.bundle.reading import parse
 from cfedge.catalogue.entry import Entry, TaskAdded, parse_entry
 from cfedge.cli.show import TerminalProgress, print_json, print_table, say
+from cfedge.cli.shown_answer import show_answer
 from cfedge.errors import CfedgeError, SchemaError, TaskError
 from cfedge.printable import escaped, is_printable
 from cfedge.train.examples.labels import check_task
+from cfedge.train.jobs.answer import Answer, as_record, from_record
 
 ODD = {
     "an escape that clears the screen": "x\x1b[2Jx",
@@ -185,3 +187,43 @@ def test_an_entry_with_half_a_character_in_its_site_is_refused() -> None:
     line = Entry("task", "a", "hq", 1, (), TaskAdded(task("a", ["x", "y"]), "b" * 64)).line
     with bounded(), pytest.raises(SchemaError, match="site: expected printable characters"):
         parse_entry(line.replace(b'"hq"', b'"\\ud800"'))
+
+
+def test_an_argument_of_100_000_letters_is_repeated_in_part(
+    capfd: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    long = "\x1b" + "x" * 100_000
+    given: list[list[str]] = [
+        [long],
+        ["predict", "none", "a", "--threads", long],
+        ["predict", "none", "a", f"--{long}"],
+        ["rollback", "none", long],
+        ["keys", long],
+        ["devices", long],
+        ["init", str(tmp_path / "ws"), "--backbone", long],
+    ]
+    for arguments in given:
+        with bounded(), pytest.raises(SystemExit):
+            cfedge.cli.main(arguments)
+        said = capfd.readouterr()
+        assert len(said.out + said.err) < 3_000
+        assert all(map(is_printable, said.err.splitlines()))
+    assert str(CfedgeError(f"{'x' * 100_000}: expected a, found b; do c")).endswith("; do c")
+    answer = {"task": "a", "label": "b", "margin": 1.0, "runner_up": "c", "unknown": False}
+    show_answer(repr(long), {**answer, "probability": 0.9, "ms": 1.0}, json=False)
+    line = capfd.readouterr().out
+    assert len(line) < 3_000
+    assert line.endswith("a/b (90%); margin 1.0 over c, 1.0 ms\n")
+
+
+def test_what_a_worker_says_is_a_line_of_bounded_length_or_no_answer() -> None:
+    long = "\x1b[2J\n" * 100_000
+    said = {"note": long, "refused": long, "worker": long, "machine": long}
+    with bounded():
+        answer = from_record({**as_record(Answer("w", "m")), **said, "error": ["TaskError", long]})
+        for words in (answer.note, answer.refused, answer.worker, answer.machine, answer.error):
+            assert is_printable(str(words))
+            assert len(str(words)) < 10_000
+        for odd in ({"seconds": 10**400}, {"error": ["a"]}, {"files": {"a": "b"}}, {"missing": 5}):
+            with pytest.raises(CfedgeError, match="expected an answer of cfedge"):
+                from_record({**as_record(Answer("w", "m")), **odd})

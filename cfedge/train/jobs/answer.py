@@ -10,6 +10,7 @@ from typing import Any
 
 import cfedge.errors
 from cfedge.errors import CfedgeError
+from cfedge.printable import in_a_line
 
 __all__ = ["Answer", "as_record", "from_record"]
 
@@ -77,16 +78,23 @@ def from_record(value: object) -> Answer:
         ):
             raise TypeError("files that are no bytes")
         return Answer(
-            str(value["worker"]),
-            str(value["machine"]),
+            in_a_line(str(value["worker"])),
+            in_a_line(str(value["machine"])),
             None if files is None else dict(files),
             tuple(map(str, value["missing"])),
-            str(value["refused"]),
+            in_a_line(str(value["refused"])),
             None if error is None else _error(*map(str, error)),
-            str(value["note"]),
+            in_a_line(str(value["note"])),
             float(value["seconds"]),
         )
-    except (AssertionError, AttributeError, KeyError, TypeError, ValueError) as error:
+    except (
+        ArithmeticError,
+        AssertionError,
+        AttributeError,
+        LookupError,
+        TypeError,
+        ValueError,
+    ) as error:
         raise CfedgeError(
             f"worker: expected an answer of cfedge, found {type(value).__name__}"
             f" ({type(error).__name__}: {error}); is it of this version?"
