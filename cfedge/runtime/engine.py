@@ -315,12 +315,12 @@ class Engine:
         listed = self.modality.several(inputs)
         opened = self.opened
         given = None if task is None else self.tasks.index(opened.named(task).name)
-        if not listed:
-            return []
         answering = opened.answering
         asked = self.false_reject if false_reject is None else false_reject
         limit = Limits(answering.tasks, asked)
         more = wanted(answering.tasks, given, top, coverage)
+        if not listed:
+            return []
         encoded = opened.encode(listed)
         answering = opened.answering  # a forked child's own
         return answering.answered(encoded, given, limit, more, start)

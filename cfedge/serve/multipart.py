@@ -75,10 +75,13 @@ def read_parts(body: bytes, content_type: str, modality: Modality, limits: Limit
 def _number(fields: Mapping[str, str], name: str, kind: Callable[[str], _Number]) -> _Number | None:
     if name not in fields:
         return None
+    stated = fields[name]
     try:
-        return kind(fields[name][:_DIGITS])
+        if len(stated) > _DIGITS or not stated.isascii() or "_" in stated:
+            raise ValueError(stated)  # of which Python would read another number, or more than JSON
+        return kind(stated)
     except ValueError as error:
-        raise UsageError(f"{name}: expected a number, found {fields[name][:40]!r}") from error
+        raise UsageError(f"{name}: expected a number, found {stated[:_DIGITS]!r}") from error
 
 
 def _parts(body: bytes, boundary: bytes, inputs: int) -> list[tuple[str, bytes]]:

@@ -62,6 +62,8 @@ def read_request(body: bytes, modality: Modality, limits: Limits) -> Asked:
     if not (task is None or isinstance(task, str)):
         raise UsageError(f"task: expected a name, found {json_kind(task)}")
     top, coverage = content.get("top"), content.get("coverage")
+    if isinstance(top, float) and top.is_integer():
+        top = int(top)  # JSON has numbers alone: 2.0 is 2
     if not (top is None or type(top) is int):
         raise UsageError(f"top: expected a whole number, found {json_kind(top)}")
     if not (coverage is None or type(coverage) in (int, float)):

@@ -63,6 +63,10 @@ REFUSED: dict[str, tuple[bytes, int]] = {
         request(HOST, "transfer-encoding: chunked", body=b"zz\r\n" + BODY),
         400,
     ),
+    "a body of 5,000 chunks of a byte": (
+        request(HOST, "transfer-encoding: chunked", body=b"1\r\n \r\n" * 5_000),
+        400,
+    ),
     "a coding that is none": (request(HOST, "transfer-encoding: x", body=BODY), 400),
     "a coding twice": (
         request(HOST, "transfer-encoding: chunked, chunked", body=CHUNKED),

@@ -145,6 +145,8 @@ def test_a_given_task_must_be_one(engine: Engine) -> None:
 
 def test_no_texts_give_no_answers_and_one_string_one_answer(engine: Engine) -> None:
     assert engine.predict([]) == []
+    with pytest.raises(UsageError, match="coverage: expected a share"):
+        engine.predict([], coverage=1.99)
     assert engine.predict(np.array([], dtype=object)) == []
     assert len(engine.predict("crimson please")) == 1
 

@@ -68,7 +68,7 @@ def test_answers_are_those_of_the_engine(served: Served) -> None:
 
 def test_further_answers_are_named_where_they_are_asked_for(served: Served) -> None:
     alone = ask(served.url, {"text": TEXTS[0]}).body
-    one = ask(served.url, {"text": TEXTS[0], "top": 2, "coverage": 0.5}).body
+    one = ask(served.url, {"text": TEXTS[0], "top": 2.0, "coverage": 0.5}).body
     (expected,) = served.engine.predict(TEXTS[:1], top=2, coverage=0.5)
     assert _timeless(one) == _timeless(served.engine.evidence(expected))
     assert len(one["top"]) == 2
@@ -83,7 +83,7 @@ def test_further_answers_are_named_where_they_are_asked_for(served: Served) -> N
     [
         ({"top": "2"}, 400, "top: expected a whole number, found a string"),
         ({"top": True}, 400, "top: expected a whole number, found a truth value"),
-        ({"top": 1.0}, 400, "top: expected a whole number, found a number"),
+        ({"top": 1.5}, 400, "top: expected a whole number, found a number"),
         ({"top": 0}, 400, "top: expected how many answers, 1 or more, found 0"),
         ({"top": -(10**30)}, 400, "top: expected how many answers"),
         ({"top": 101}, 422, "top: expected at most 100, found 101"),
