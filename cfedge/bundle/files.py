@@ -21,7 +21,7 @@ from cfedge.bundle.reading import parse
 from cfedge.errors import DamagedError, SchemaError, StorageError
 from cfedge.storage import new_folder, write_file
 
-__all__ = ["Bundle", "read", "read_manifest", "reference", "write"]
+__all__ = ["Bundle", "check_replaceable", "read", "read_manifest", "reference", "write"]
 
 _MANIFEST, _OBJECTS = "manifest.json", "objects"
 
@@ -143,6 +143,20 @@ def _is_packed(path: Path) -> bool:
     return found is not None and found.step == UNPACK
 
 
+def check_replaceable(folder: Path) -> None:
+    """Refuse to put a bundle in the place of what is none.
+
+    Raises
+    ------
+    StorageError
+    """
+    if os.path.lexists(folder) and not os.path.isfile(folder / _MANIFEST):  # noqa: PTH113
+        raise StorageError(
+            f"{folder}: expected a bundle to replace, found something else; remove it yourself or"
+            " choose another name"
+        )
+
+
 def write(bundle: Bundle, folder: Path, *, replace: bool = False) -> None:
     """Write a bundle as a new folder.
 
@@ -151,11 +165,8 @@ def write(bundle: Bundle, folder: Path, *, replace: bool = False) -> None:
     StorageError
         The disk refused, or `folder` exists and `replace` is false; nothing was changed.
     """
-    if replace and folder.exists() and not (folder / _MANIFEST).is_file():
-        raise StorageError(
-            f"{folder}: expected a bundle to replace, found something else; remove it yourself or"
-            " choose another name"
-        )
+    if replace:
+        check_replaceable(folder)
     with new_folder(folder, replace=replace) as temporary:
         (temporary / _OBJECTS).mkdir()
         for name, data in bundle.objects.items():

@@ -6,10 +6,11 @@ its own golden vectors, and only then written, whole or not at all.
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from pathlib import Path
 
-from cfedge.bundle.files import Bundle, write
+from cfedge.bundle.files import Bundle, check_replaceable, write
 from cfedge.bundle.graph import check_graphs
 from cfedge.errors import StorageError
 from cfedge.margins import TAIL_SHARE
@@ -61,12 +62,18 @@ def export(
     lookup: str | None = None,
     synthetic_golden: bool = False,
     replace: bool = False,
+    by_torch: bool = True,
     progress: Progress | None = None,
 ) -> Exported:
     """Build, check and write a bundle.
 
     Scheme and cut were fixed with the workspace, so threads alone are left to choose under a
     budget.
+
+    Parameters
+    ----------
+    by_torch
+        As of `cfedge_export.parity.compare`.
 
     Raises
     ------
@@ -80,7 +87,9 @@ def export(
         `target` lies in a folder of cfedge's own.
     """
     check_outside(target)
-    if target.exists() and not replace:
+    if replace:
+        check_replaceable(target)
+    elif os.path.lexists(target):
         raise StorageError(
             f"{target}: expected a new name for the bundle, found something there; choose another"
             " or use --replace"
@@ -94,7 +103,7 @@ def export(
         synthetic_golden=synthetic_golden,
     )
     engine = Engine(bundle)
-    results = parity.compare(workspace, engine, progress)
+    results = parity.compare(workspace, engine, progress, by_torch=by_torch)
     parity_gate.check(results, gate)
     check_golden(engine, bundle)
     check_graphs(bundle)

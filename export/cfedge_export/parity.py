@@ -66,11 +66,15 @@ class TaskParity:
 
 
 class _FloatPaths:
-    """The workspace's float backbone in torch and in ONNX Runtime; loaded once."""
+    """The workspace's float backbone in ONNX Runtime, and in torch where that is asked for; loaded
+    once.
+    """
 
-    def __init__(self, workspace: WorkspaceFolder) -> None:
+    def __init__(self, workspace: WorkspaceFolder, *, by_torch: bool = True) -> None:
         self.encoder = workspace.encoder(float32=True)
         self.torch_tail: TorchTail | None = None
+        if not by_torch:
+            return
         with contextlib.suppress(ModuleNotFoundError):
             from cfedge.train.learn.tail import TorchTail
 
@@ -80,7 +84,7 @@ class _FloatPaths:
     def features(
         self, inputs: tuple[Input, ...], adapter: Adapter
     ) -> tuple[Floats | None, Floats, Floats]:
-        """float32 [N, D] from torch (None: it is not installed) and from ONNX Runtime, and the
+        """float32 [N, D] from torch (None: it is not asked) and from ONNX Runtime, and the
         trunk's [N, 3 D].
         """
         encoded = self.encoder(inputs)
@@ -105,11 +109,18 @@ def compare(
     progress: Progress | None = None,
     *,
     only: str | None = None,
+    by_torch: bool = True,
 ) -> list[TaskParity]:
     """Compare the three paths on every task of `engine`, or `only` one: the shipped int8 path of
     `workspace`.
+
+    Parameters
+    ----------
+    by_torch
+        Also answer by torch, where it is installed. No gate looks at that; it takes seconds and
+        hundreds of megabytes to load.
     """
-    paths = _FloatPaths(workspace)
+    paths = _FloatPaths(workspace, by_torch=by_torch)
     results = []
     names = engine.tasks if only is None else (only,)
     with (progress or Quiet()).track("comparing int8 with float", len(names)) as advance:

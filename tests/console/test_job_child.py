@@ -18,18 +18,23 @@ from cfedge.console.job_child import FileProgress
 # Its low priority is noted, not taken: beside other work it would hardly run.
 _BARRED = """
 import importlib.abc, os, sys
+tried = []
 class Barrier(importlib.abc.MetaPathFinder):
     def find_spec(self, name, path, target=None):
         if name.partition(".")[0] in ("torch", "transformers", "optimum", "peft"):
+            tried.append(name)
             raise ModuleNotFoundError(f"No module named {name!r}", name=name)
 sys.meta_path.insert(0, Barrier())
 from cfedge.console.job_child import main
 from cfedge.console.routes_teach import has_torch
 assert not has_torch()
+tried.clear()
 nice = []
 os.nice = nice.append
 main()
 assert nice == [15], nice
+if '"rename"' in open(sys.argv[1] + "/request.json").read():
+    assert not tried, tried
 """
 
 
@@ -67,6 +72,8 @@ def test_without_torch_a_closed_form_is_taught_exported_and_answers(
     )
     assert "found one of texts" in str(told["error"])  # the export is asked for what was chosen
     assert engine.predict(["broth ladle"])[0].task == "food"
+    renamed = {"kind": "rename", "task": "colors", "new": "hues"}
+    assert "error" not in _run(tmp_path / "renamed", tiny_workspace, renamed, b"")
     adapter = {**change, "task": "meals", "method": "adapter"}
     refused = _run(tmp_path / "other", tiny_workspace, adapter, dump_arrays({}, note))
     assert "learning an adapter needs torch" in str(refused["error"])

@@ -12,10 +12,10 @@ from made import make_texts
 
 from cfedge import Engine
 from cfedge.bundle.files import read
-from cfedge.errors import ParityError, StorageError, WorkspaceError
+from cfedge.errors import CfedgeError, ParityError, StorageError, WorkspaceError
 from cfedge.train.examples.examples import Examples
 from cfedge.train.workspace.folder import WorkspaceFolder
-from cfedge_export import parity, parity_gate
+from cfedge_export import pack, parity, parity_gate
 from cfedge_export.build_bundle import build
 from cfedge_export.pack import export
 from cfedge_export.paired import sign_test
@@ -173,11 +173,18 @@ def test_a_workspace_without_tasks_exports_nothing(tiny_workspace: Path, tmp_pat
 
 
 def test_an_existing_target_is_kept_unless_replace_is_said(
-    tiny_workspace: Path, tiny_bundle: Path
+    tiny_workspace: Path, tiny_bundle: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    with pytest.raises(StorageError, match="expected a new name for the bundle"):
-        export(WorkspaceFolder(tiny_workspace), tiny_bundle)
-    export(WorkspaceFolder(tiny_workspace), tiny_bundle, replace=True)
+    workspace = WorkspaceFolder(tiny_workspace)
+    with monkeypatch.context() as patch:
+        patch.setattr(pack, "build", None)  # it is refused before the work
+        with pytest.raises(StorageError, match="expected a new name for the bundle"):
+            export(workspace, tiny_bundle)
+        (tmp_path / "link").symlink_to(tmp_path / "nothing")
+        for other in (tiny_workspace, tiny_bundle / "manifest.json", tmp_path / "link"):
+            with pytest.raises(CfedgeError):
+                export(workspace, other, replace=True)
+    export(workspace, tiny_bundle, replace=True)
     assert Engine.open(tiny_bundle).tasks == ("animals", "colors")
 
 
