@@ -19,6 +19,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import re
 import secrets
 import shutil
 import subprocess
@@ -40,6 +41,8 @@ from cfedge.storage import new_folder, write_file
 
 __all__ = ["Jobs"]
 
+#: Of a job: when it began, and what tells it from another of that moment.
+_NAME = re.compile(r"[0-9]{1,20}-[0-9a-f]{1,16}")
 #: Jobs whose record stays; older ones that do not answer go when a new one begins.
 _KEPT = 20
 #: After which a process that has not begun is taken for dead, in seconds.
@@ -148,7 +151,15 @@ class Jobs:
             raise StorageError(
                 f"could not list {self._folder}: {error.strerror}; check the disk"
             ) from error
-        return [self.one(name) for name in names if not name.startswith(".")]
+        return [self.one(name) for name in names if self._is_job(name)]
+
+    def _is_job(self, name: str) -> bool:
+        """Whether a job was asked for under that name: what a console that was killed left of one that
+        it forgot, and what somebody else laid there, is none.
+        """
+        return _NAME.fullmatch(name) is not None and bool(
+            read_note(self._folder / name / "request.json")
+        )
 
     def one(self, name: str) -> Job:
         """Return a job.
@@ -171,7 +182,7 @@ class Jobs:
 
     def folder(self, name: str) -> Path:
         """Return a job's folder."""
-        if not name or set(name) - set("0123456789abcdef-"):
+        if not _NAME.fullmatch(name):
             raise UsageError(f"job: expected one of the console's, found {name[:40]!r}; look again")
         return self._folder / name
 
@@ -242,7 +253,10 @@ class Jobs:
         return not progress and time.time() - begun < _BEGIN_S
 
     def _tidy(self) -> None:
-        """Forget what is old and does not answer."""
+        """Forget what is old and does not answer, and what is left of what was forgotten."""
+        for path in self._folder.iterdir():
+            if _NAME.fullmatch(path.name) and not self._is_job(path.name):
+                shutil.rmtree(path, ignore_errors=True)
         for job in self.all()[_KEPT:]:
             if job.state in ("failed", "dropped", "taken back", "ready"):
                 shutil.rmtree(self.folder(job.name), ignore_errors=True)

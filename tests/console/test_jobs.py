@@ -226,6 +226,16 @@ def jobs(tiny_workspace: Path) -> Iterator[Jobs]:
         process.wait()
 
 
+def test_what_is_no_job_stops_none_and_what_is_left_of_one_goes(jobs: Jobs) -> None:
+    folder = jobs.state / "jobs"
+    (folder / "1-b" / "bundle").mkdir(parents=True)  # its console was killed while it forgot it
+    (folder / "lost+found").mkdir()
+    (folder / "0-a.txt").write_text("x", "utf-8")
+    assert jobs.all() == []
+    jobs._tidy()
+    assert sorted(path.name for path in folder.iterdir()) == ["0-a.txt", "lost+found"]
+
+
 @pytest.mark.slow
 def test_a_process_that_dies_leaves_an_error_and_nothing_else(
     jobs: Jobs, tiny_workspace: Path
