@@ -9,7 +9,6 @@ from __future__ import annotations
 import dataclasses
 import math
 from dataclasses import dataclass
-from numbers import Integral, Real
 
 from cfedge.errors import UsageError
 
@@ -218,10 +217,10 @@ def _of_type(name: str, wanted: str, value: object) -> object:
     if value is None and none:
         return None
     is_truth = isinstance(value, bool)
-    if wanted == "float" and isinstance(value, Real) and not is_truth:
-        return float(value)
-    if wanted == "int" and isinstance(value, Integral) and not is_truth:
-        return int(value)
+    if wanted == "float" and hasattr(value, "__float__") and not is_truth:
+        return value.__float__()
+    if wanted == "int" and hasattr(value, "__index__") and not is_truth:
+        return value.__index__()
     if (wanted == "bool" and is_truth) or (wanted == "str" and isinstance(value, str)):
         return value
     raise UsageError(f"{name}: expected {_TYPES[wanted]}, found {value!r:.80}; give one")

@@ -139,21 +139,22 @@ def labelled_files(path: Path, known: Files) -> LabelledFiles:
             " files of each right into it"
         )
     check_labels(path, layout)
+    places = layout.places
+    kept = [one for one in files if one.path in places or not _may_stray(one.path, layout, known)]
+    certain = len({place.label for place in places.values()}) > 1 and not layout.in_names
+    table = None if certain and len(kept) == len(places) else table_beside(path)
     found = [
-        LabelledFile(file.path, layout.places[file.path].split, partial(_read, path, file, layout))
-        if file.path in layout.places
-        else LabelledFile(file.path, "train", partial(_refused, path, file.path))
-        for file in files
-        if file.path in layout.places or not _may_stray(file.path, layout, known)
+        LabelledFile(file.path, places[file.path].split, partial(_read, path, file, layout))
+        if file.path in places
+        else LabelledFile(file.path, "train", partial(_refused, path, file.path, table))
+        for file in kept
     ]
     strays = [one for one in layout.strays if _may_stray(one, layout, known)]
     notes = [*_strayed(path, strays)]
     if layout.in_names:
         notes.insert(0, f"labels of {path} were read from the names of its files")
-    if len({place.label for place in layout.places.values()}) == 1 and (
-        table := table_beside(path)
-    ):
-        notes.append(f"{table!r:.80} of {path} was not read: give it, if it has paths and labels")
+    if table is not None and len(kept) == len(places):
+        notes.append(f"a table in {path} was not read; {table}")
     return LabelledFiles(found, tuple(notes))
 
 
@@ -228,8 +229,8 @@ def _read(path: Path, file: InputFile, layout: Layout) -> tuple[Input, str]:
     return file.load(), label_of(layout.places[file.path].label, f"{path}")
 
 
-def _refused(path: Path, inside: PurePosixPath) -> tuple[Input, str]:
+def _refused(path: Path, inside: PurePosixPath, table: str | None) -> tuple[Input, str]:
     raise DataError(
         f"{path}: expected LABEL/FILE or SPLIT/LABEL/FILE, found {str(inside)!r:.120};"
-        " move it into the folder of its label"
+        f" move it into the folder of its label{f', or {table}' if table else ''}"
     )

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from pathlib import Path, PurePosixPath
 
+from cfedge.doors.archives import opened_archive
 from cfedge.errors import DataError
 from cfedge.train.examples.class_layout import ALL, Layout, are_splits
 
@@ -34,9 +35,7 @@ def check_labels(path: Path, layout: Layout) -> None:
         found = f"all files in the folder {one!r}, whose name is no label"
     else:
         return
-    step = "give a table of paths and labels"
-    if table := table_beside(path):
-        step = f"give the table {table!r:.80}, if it has their paths and labels"
+    step = table_beside(path) or "give a table of paths and labels"
     raise DataError(
         f"{path}: expected one folder a label, found {found}; put each file into the folder of its"
         f" label, or {step}"
@@ -44,10 +43,21 @@ def check_labels(path: Path, layout: Layout) -> None:
 
 
 def table_beside(path: Path) -> str | None:
-    """Return the only table right in a folder, which may name what lies in its folders."""
-    beside = [] if path.is_file() else [one.name for one in path.iterdir() if one.is_file()]
-    tables = [name for name in beside if PurePosixPath(name).suffix.lower() in _TABLES]
-    return tables[0] if len(tables) == 1 else None
+    """Return how to give the only table right in a folder, or in an archive, which may name what lies
+    there.
+    """
+    tables = [name for name in _names(path) if PurePosixPath(name).suffix.lower() in _TABLES]
+    if len(tables) != 1:
+        return None
+    unpacked = "unpack it and " if path.is_file() else ""
+    return f"{unpacked}give the table {tables[0]!r:.80}, if it has paths and labels"
+
+
+def _names(path: Path) -> list[str]:
+    if path.is_dir():
+        return [one.name for one in path.iterdir() if one.is_file()]
+    with opened_archive(path) as members:
+        return [str(one.path) for one in members]
 
 
 def _boxes(path: Path, layout: Layout) -> str | None:

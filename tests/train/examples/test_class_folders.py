@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import shutil
 import struct
 import tarfile
 import zipfile
@@ -403,7 +404,7 @@ def test_folders_that_are_no_labels_are_refused(tmp_path: Path) -> None:
         (boxed, "found the folder 'images' beside a folder 'labels'"),
         (split, r"found files right in the folders of splits \(train, val\)"),
         (cvat, "found all files in the folder 'Images', whose name is no label"),
-        (kaggle, r"its label, or give the table 'labels.csv', if it has their paths and labels$"),
+        (kaggle, r"its label, or give the table 'labels.csv', if it has paths and labels$"),
         (voc, "found the folder 'JPEGImages' beside a folder 'Annotations'"),
     ):
         for read in (lambda folder: load(folder, kind="image"), check):
@@ -413,7 +414,17 @@ def test_folders_that_are_no_labels_are_refused(tmp_path: Path) -> None:
     (single / "labels.csv").write_text("name,label\n1.png,cat\n")
     assert load(single, kind="image").train.classes == ("kittens",)
     (note,) = check(single).notes
-    assert note.startswith("'labels.csv' of ")
+    step = "give the table 'labels.csv', if it has paths and labels"
+    assert note == f"a table in {single} was not read; {step}"
+    named = ("cat1.png", "cat2.png", "dog1.png", "dog2.png")
+    for name, pictures in (("named", named), ("bare", ("1.png", "2.png"))):
+        folder = tree(tmp_path / name, *pictures)
+        (folder / "labels.csv").write_text("name,label\n1.png,cat\n")
+        packed = Path(shutil.make_archive(f"{folder}-packed", "zip", folder))
+        found = check(packed)
+        said = [*found.notes, *(fault.found for fault in found.faults)]
+        assert said[-1].endswith(f"unpack it and {step}")
+        assert len(said) == 2 - (name == "bare")
     links = tmp_path / "links"
     links.mkdir()
     for name in ("cat", "dog"):
