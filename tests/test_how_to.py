@@ -6,6 +6,7 @@ import re
 import shlex
 import shutil
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import here
@@ -13,6 +14,7 @@ import pytest
 from made import WORDS, make_encoder, make_texts, write_csv
 from typer.testing import CliRunner
 
+from cfedge import bench
 from cfedge.cli import app
 
 #: But for those that need more than an encoder: tests/test_own_encoder_page.py and
@@ -137,6 +139,7 @@ def _run(
     place = shutil.copytree(desk, tmp_path / "desk")
     monkeypatch.chdir(place)
     here.use(monkeypatch)
+    monkeypatch.setattr(bench, "measure", partial(bench.measure, cold_starts=1))
     commands = _commands(page)
     assert commands, page
     if not any(command.startswith("init") for command in commands):
