@@ -34,6 +34,7 @@ from cfedge.cli.lines import (
 from cfedge.cli.show import say
 from cfedge.cli.shown_answer import show_answer, show_refusal
 from cfedge.cli.streams import standard_input
+from cfedge.counted import counted
 from cfedge.errors import InputError, UsageError
 from cfedge.kinds import DEFAULT_KIND
 
@@ -197,7 +198,7 @@ def predict(
     if refused:
         raise InputError(
             f"{data or 'standard input'}: expected every {'row' if data else 'line'} to be answerable,"
-            f" found {refused} that were not; they were named above"
+            f" found {counted(refused, 'that was not; it was', 'that were not; they were')} named above"
         )
 
 

@@ -105,14 +105,19 @@ def update(
 def _updated(name: str, new: Updated) -> str:
     classes = counted(len(new.added), "new class")
     added = f"{classes} ({', '.join(new.added)!s:.120})" if new.added else "no new class"
-    held_out = new.task.held_out
-    right = int((held_out.answers == held_out.classes).sum())
+    right = (new.task.held_out.answers == new.task.held_out.classes).tolist()
+    fresh = right[new.old_held_out :]
+    doubt = (
+        f", and of the new ones alone {sum(fresh)} of {len(fresh)}: look whether their labels mean"
+        " what the old ones do"
+    )
     again = f"; {new.again} that it had before were left out" if new.again else ""
     return (
         f"{name}: learned {counted(new.examples, 'more example')}, {added}{again}; it now stands on"
         f" {new.task.record.examples}. With the task given, the old version answered"
         f" {new.right_before} of its {new.old_held_out} old held-out examples rightly and the new"
-        f" one {new.right_now}; of all {len(held_out.inputs)}, old and new, it answers {right}"
+        f" one {new.right_now}; of all {len(right)}, old and new, it answers {sum(right)}"
+        f"{doubt if 2 * sum(fresh) < len(fresh) else ''}"
     )
 
 

@@ -313,6 +313,7 @@ def test_a_task_is_updated_renamed_and_shortened_and_replaced_only_when_asked(
     shown = run("update", tiny_workspace, "food", "--data", more)
     assert "food: learned 20 more examples, no new class; it now stands on 58." in shown
     assert "of its 10 old held-out examples rightly" in shown
+    assert "of the new ones alone" not in shown
     write_csv(more, make_texts("food", 12, 1) + make_texts("food", 12, 2))
     row = json.loads(run("update", tiny_workspace, "food", "--data", more, "--json"))
     assert row["left_out"] == 24  # which the first update brought
@@ -323,6 +324,10 @@ def test_a_task_is_updated_renamed_and_shortened_and_replaced_only_when_asked(
         "remove", tiny_workspace, "meals", "--class", "cake"
     )
     run("add", tiny_workspace, "meals", "--data", more, "--head-only", "--replace", "--yes")
+    other = {"soup": "cake", "cake": "soup"}
+    write_csv(more, [(text, other[label]) for text, label in make_texts("food", 8, 5)])
+    shown = run("update", tiny_workspace, "meals", "--data", more, "--max-drop", "100")
+    assert " of 4: look whether their labels mean what the old ones do\n" in shown
 
 
 def test_inspect_says_what_more_examples_may_bring(tiny_workspace: Path) -> None:
