@@ -33,6 +33,7 @@ __all__ = [
     "load",
     "load_file",
     "load_inputs",
+    "of_split",
     "read_file",
     "read_tables",
     "split_files",
@@ -134,7 +135,10 @@ def read_tables(
             " the file to learn from train, or give it alone"
         )
     files, notes = without_unlabelled(files, columns, encoding)
-    tables = {split: read_file(parts, columns, encoding, kind) for split, parts in files.items()}
+    tables = {
+        split: read_file(parts, of_split(columns, split), encoding, kind)
+        for split, parts in files.items()
+    }
     learned = tables["train"]
     return {**tables, "train": learned._replace(notes=(*learned.notes, *notes))}
 
@@ -161,6 +165,11 @@ def read_file(
         kind,
         tuple(group for table in tables for group in table.groups),
     )
+
+
+def of_split(columns: Columns, split: str) -> Columns:
+    """Return the columns of a split: groups are asked for where a share may be held out."""
+    return columns if split == "train" else columns._replace(group=None)
 
 
 def split_files(folder: Path) -> dict[str, list[Path]]:
@@ -219,8 +228,9 @@ def _saved(folder: Path, columns: Columns, kind: str) -> dict[str, Table]:
             " learn from"
         )
     columns = columns_of(folder, columns, kind)
-    return {
-        name: table_of(found[name], columns, f"{folder}:{name}", Reading(columns.wanted), kind)
-        for name in _NAMES
-        if name in found
-    }
+    tables = {}
+    for name in (name for name in _NAMES if name in found):
+        wanted = of_split(columns, name)
+        source = f"{folder}:{name}"
+        tables[name] = table_of(found[name], wanted, source, Reading(wanted.wanted), kind)
+    return tables

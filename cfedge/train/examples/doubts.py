@@ -192,7 +192,7 @@ def _number(label: str) -> str:
     if not label.isascii() or label[:1] not in "-0123456789":
         return ""
     try:
-        return str(Decimal(label).normalize(Context(prec=len(label))))
+        return str(Decimal(label).normalize(Context(prec=len(label))) + 0)  # -0 is 0
     except ArithmeticError:
         return ""
 

@@ -21,7 +21,7 @@ from cfedge.train.examples.class_folders import (
     check_groups,
     labelled_files,
 )
-from cfedge.train.examples.data import split_files
+from cfedge.train.examples.data import of_split, split_files
 from cfedge.train.examples.files_check import Fault, fault, files_by_split, looked_at_files
 from cfedge.train.examples.rows import Columns, Table, looked_at
 from cfedge.train.examples.tables_beside import columns_of, names_inputs, tables_beside
@@ -60,7 +60,8 @@ def parts_of(
     for tried in kinds:
         for name, tables in (beside := tables_beside(path, tried, columns)).items():
             for one in tables:
-                look = partial(_of_sheet, str(one), partial(sheet, one), columns, encoding, tried)
+                wanted = of_split(columns, name)
+                look = partial(_of_sheet, str(one), partial(sheet, one), wanted, encoding, tried)
                 yield _Part("", f"{path}:{name}", look, name, _cut(name, beside))
         if beside:
             return
@@ -75,8 +76,10 @@ def parts_of(
             yield _Part("", f"{path}:{name}", look, name, _cut(name, splits_of))
         return
 
-    def looking(source: str, given: Callable[[Reading], Sheet]) -> Callable[[], _Looked]:
-        return partial(_of_sheet, source, given, columns, encoding, kind)
+    def looking(
+        source: str, given: Callable[[Reading], Sheet], split: str = "train"
+    ) -> Callable[[], _Looked]:
+        return partial(_of_sheet, source, given, of_split(columns, split), encoding, kind)
 
     if path.is_file():
         yield _Part("", str(path), looking(str(path), partial(sheet, path)))
@@ -84,12 +87,12 @@ def parts_of(
         found = splits(path)
         for name, saved in found.items():
             source = f"{path}:{name}"
-            reads = looking(source, partial(_opened, saved))
+            reads = looking(source, partial(_opened, saved), name)
             yield _Part("", source, reads, name, _cut(name, found))
     elif tables_of := split_files(path):
         labelled, told = without_unlabelled(tables_of, columns, encoding)
         for name, part in ((name, part) for name, parts in labelled.items() for part in parts):
-            reads = partial(_told, looking(str(part), partial(sheet, part)), told)
+            reads = partial(_told, looking(str(part), partial(sheet, part), name), told)
             cut = len(labelled[name]) == 1 and _cut(name, labelled)
             yield _Part("", str(part), reads, name, cut)
     else:

@@ -39,6 +39,7 @@ def written(path: Path, content: str) -> Path:
         (f"a,{'x' * 201}\nb,{'x' * 201}\n", "expected labels of at most 200 characters, found 201"),
         ("a,7\nb,7\nc,007\nd,007\n", "lines 8 and 9: expected labels that look different, found"),
         ("un caf\u00c3\u00a9,heat\n", "line 6: expected letters as they are written, found 'un caf"),
+        ("a,0.0\nb,0\nc,-0.0\nd,-0\n", "expected labels that look different, found '0.0' (1 row) and"),
         ("a,rare\n", "line 6: expected at least 2 different texts of each label (one to learn, one held out), found that 'rare' has 1;"),
         ("a,heatt\n", "found that 'heatt' (did you mean 'heat'?) has 1; add examples"),
         (",heat\n,door\n", "lines 6 and 7: expected a text, found ''; fill it in or remove the row"),
@@ -124,9 +125,9 @@ def test_splits_and_groups_that_do_not_fit_are_faults(tmp_path: Path) -> None:
     who, path = Columns(group="who"), tmp_path / "groups.csv"
     rows = [line.split(",") for line in GOOD.splitlines()[1:]]
     for persons, found in (
-        ("abab", ""),
         ("aabc", "found 1 with 'heat';"),
         ("aabb", "found 1 with 'door' and 1 with 'heat';"),
+        ("abab", ""),
     ):
         cells = (",".join([*row, one]) for row, one in zip(rows, persons, strict=True))
         written(path, "\n".join(["text,label,who", *cells]))
@@ -134,6 +135,10 @@ def test_splits_and_groups_that_do_not_fit_are_faults(tmp_path: Path) -> None:
         if found:
             with pytest.raises(DataError, match=found):
                 split_held_out(load(path, who).train, 0.2, np.random.default_rng(0))
+    path.rename(train)
+    written(tmp_path / "test.csv", GOOD)  # nothing is held out of it: it needs no groups
+    assert (check(tmp_path, who).faults, len(load(tmp_path, who).train.groups)) == ((), 4)
+    train.rename(path)
     done = CliRunner().invoke(app, ["check", str(path), "--group-column", "whom"])
     assert "--group-column who" in done.stdout
     for label in ("red", "blue"):
