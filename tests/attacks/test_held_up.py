@@ -17,13 +17,14 @@ from bounded import bounded
 from channels import NOW, Site, no_probe
 
 from cfedge.bundle.files import read
-from cfedge.errors import CfedgeError, DamagedError, OfflineError, StorageError
+from cfedge.errors import CfedgeError, DamagedError, OfflineError, StorageError, UsageError
 from cfedge.plain_files import NotPlainError, open_plain
 from cfedge.publish.keys import Keys
 from cfedge.publish.repository import Repository
 from cfedge.store import Store
 from cfedge.sync.client import Plan, sync
 from cfedge.sync.transport import Folder, Host, Mirrors, Pace
+from cfedge.train.jobs.choosing import chosen_place
 
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="FIFOs and signals are POSIX's")
 
@@ -234,6 +235,31 @@ def test_no_handshake_holds_a_sync_beyond_its_deadline(answer: str, store: Store
 
     with peer(behave) as address, held(), pytest.raises(OfflineError):
         run(store, Host(f"https://{address}"))
+
+
+def test_what_is_no_scheduler_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    cluster = pytest.importorskip("cfedge.train.jobs.cluster")
+    monkeypatch.setattr(cluster, "_CONNECT_S", 0.5)
+    peers = {
+        deaf: "no answer in time",
+        (
+            lambda connection: connection.sendall(b"HTTP/1.1 400 Bad Request\r\n\r\n")
+        ): "is no scheduler",
+        (lambda connection: connection.sendall(b"\xff" * 65_536)): "could not reach a scheduler",
+    }
+    for behave, said in peers.items():
+        with (
+            peer(behave) as host,
+            bounded(),
+            pytest.raises(OfflineError, match=said),
+            chosen_place(on=f"dask://{host}"),
+        ):
+            pass
+    with (
+        pytest.raises(UsageError, match="expected TLS files, found none"),
+        chosen_place(on="dask+tls://127.0.0.1:9"),
+    ):
+        pass
 
 
 def test_no_handshake_takes_longer_than_connecting_may(store: Store) -> None:

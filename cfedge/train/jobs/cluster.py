@@ -8,13 +8,21 @@ that others reach is one with TLS and certificates (``dask+tls://``).
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import re
 import time
 from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
-from cfedge.errors import CfedgeError, MissingExtraError, OfflineError, StorageError
+from cfedge.errors import (
+    CfedgeError,
+    MissingExtraError,
+    OfflineError,
+    StorageError,
+    UsageError,
+)
 from cfedge.plain_files import open_plain
 from cfedge.train.jobs.job import digest_of_bytes
 from cfedge.train.jobs.place import Address, Place
@@ -23,6 +31,7 @@ from cfedge.train.jobs.versions import differences, versions_here
 try:
     import dask
     from distributed import Client, Worker, WorkerPlugin
+    from distributed.comm.core import connect
     from distributed.security import Security
 except ImportError as error:
     raise MissingExtraError(
@@ -81,6 +90,8 @@ def _client(address: Address) -> Any:
     if address.url.startswith("tls://"):
         security = _security(address.tls)
     try:
+        with ThreadPoolExecutor(1) as aside:  # where this thread has a loop of its own
+            aside.submit(asyncio.run, _greeted(address.url, security)).result()
         # the backbone is sent once to each worker: nothing to warn of
         dask.config.set({"distributed.admin.large-graph-warning-threshold": "1 GiB"})
         return Client(  # type: ignore[no-untyped-call]
@@ -90,14 +101,26 @@ def _client(address: Address) -> Any:
             set_as_default=False,
             name="cfedge",
         )
-    except (OSError, TimeoutError, ValueError, RuntimeError) as error:
+    except Exception as error:  # of reading what another program says, any
         # A time that ran out says nothing of itself.
         said = str(error.__cause__ or "") or str(error) or "no answer in time"
+        if isinstance(error, MemoryError):
+            said = "what answers there is no scheduler"
         why = re.sub(r"in <[^>]*>: ", "", said).splitlines()[0][:200]
         raise OfflineError(
             f"could not reach a scheduler at {address.url}: {type(error).__name__}: {why}; start"
             " one with: dask scheduler"
         ) from error
+
+
+async def _greeted(url: str, security: Any) -> None:
+    """Let a scheduler greet. Dask waits for that without end, and as long as a program that is none
+    says nothing.
+    """
+    arguments = {} if security is None else security.get_connection_args("client")
+    greeting = connect(url, timeout=_CONNECT_S, **arguments)  # type: ignore[no-untyped-call]
+    comm = await asyncio.wait_for(greeting, _CONNECT_S)
+    await comm.close()
 
 
 def _security(tls: Mapping[str, str]) -> Any:
@@ -112,7 +135,13 @@ def _security(tls: Mapping[str, str]) -> Any:
             ) from error
     names = {"ca": "tls_ca_file", "cert": "tls_client_cert", "key": "tls_client_key"}
     files = {names[key]: path for key, path in tls.items()}
-    return Security(require_encryption=True, **files)  # type: ignore[no-untyped-call]
+    security = Security(require_encryption=True, **files)  # type: ignore[no-untyped-call]
+    if security.get_connection_args("client")["ssl_context"] is None:  # type: ignore[no-untyped-call]
+        raise UsageError(
+            "--on: expected TLS files, found none; name them, as in"
+            " dask+tls://HOST:8786?ca=ca.pem&cert=me.pem&key=me.key"
+        )
+    return security
 
 
 class _Fit(WorkerPlugin):

@@ -240,18 +240,6 @@ def test_a_scheduler_that_is_not_there_is_named(monkeypatch: pytest.MonkeyPatch)
         pass
 
 
-def test_a_scheduler_that_never_answers_is_named_too(monkeypatch: pytest.MonkeyPatch) -> None:
-    def out_of_time(*_: object, **__: object) -> None:
-        raise TimeoutError
-
-    monkeypatch.setattr(cluster, "Client", out_of_time)
-    with (
-        pytest.raises(OfflineError, match=r"could not reach a scheduler at .*: no answer in time"),
-        chosen_place(on="dask://127.0.0.1:9"),
-    ):
-        pass
-
-
 def test_an_address_that_cannot_be_is_refused() -> None:
     assert parsed_address("dask://[::1]:8786") == ("tcp://[::1]:8786", {})
     assert parsed_address("dask+tls://h:1?ca=a&cert=b&key=c").tls == {
