@@ -133,7 +133,7 @@ class Server(uvicorn.Server):
 _OWN_FILES = 64
 #: Chunks of a body, however small; beyond them each stands for so many bytes. One takes some 12
 #: microseconds of the event loop.
-_PIECES, _PIECE_BYTES = 4_096, 1_024
+_PIECES, _PIECE_BYTES = 1_024, 1_024
 
 
 def _files() -> int:
