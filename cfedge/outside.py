@@ -1,4 +1,5 @@
-"""Where cfedge may write what a user names: outside of the folders whose content is cfedge's own.
+"""Where cfedge may write what a user names: outside of the folders whose content is cfedge's own, and
+a file where there is a folder for it. It is asked before the work.
 
 A bundle with a file more is refused everywhere, and what lies in a workspace or a store may be deleted
 with what nothing points to.
@@ -11,7 +12,7 @@ from pathlib import Path
 
 from cfedge.errors import UsageError
 
-__all__ = ["check_outside"]
+__all__ = ["check_file", "check_outside"]
 
 #: What each kind of folder holds.
 _OWN = {
@@ -44,3 +45,35 @@ def check_outside(target: Path) -> None:
                     f"{target}: expected a place outside of cfedge's own folders, found the {kind}"
                     f" {folder} around it; choose another place"
                 )
+
+
+def check_file(path: Path, option: str = "") -> None:
+    """Refuse a place where no file could be written: one that `check_outside` refuses, one without a
+    folder around it, and a folder.
+
+    Parameters
+    ----------
+    option
+        By which the user gave it; else the path itself is named.
+
+    Raises
+    ------
+    UsageError
+        Naming option or path.
+    """
+    check_outside(path)
+    named, folder = option or str(path), path.absolute().parent
+    if not os.path.isdir(folder):  # noqa: PTH112 - Path's raises for a name that is too long
+        raise UsageError(f"{named}: expected a folder {path.parent}, found none; make it first")
+    if os.path.isdir(path):  # noqa: PTH112
+        raise UsageError(f"{named}: expected a file, found the folder {path}; name a file in it")
+    size, longest = len(os.fsencode(path.name)), os.pathconf(folder, "PC_NAME_MAX")
+    if size > longest:
+        raise UsageError(
+            f"{named}: expected a name of at most {longest} bytes, found {size}; choose a shorter one"
+        )
+    if not os.access(folder, os.W_OK):
+        raise UsageError(
+            f"{named}: expected a folder that this user may write into, found {path.parent}; choose"
+            " another"
+        )

@@ -35,6 +35,7 @@ __all__ = [
 _TEMPORARY = ".cfedge-tmp-"
 #: What no room would help against.
 _FORBIDDEN = (errno.EACCES, errno.EPERM, errno.EROFS)
+_MISNAMED = errno.ENAMETOOLONG, errno.EILSEQ, errno.EINVAL, errno.EISDIR, errno.ENOTDIR
 
 
 def write_file(path: Path, data: bytes, *, mode: int = 0o644, durable: bool = True) -> None:
@@ -239,6 +240,10 @@ def _refused(path: Path, size_bytes: int | None, error: OSError) -> StorageError
         return StorageError(
             f"could not {wanted}: {error.strerror}; nothing was changed: get the right to write there,"
             " or choose another place"
+        )
+    if error.errno in _MISNAMED:
+        return StorageError(
+            f"could not {wanted}: {error.strerror}; nothing was changed: choose another name"
         )
     try:
         free = f"{shutil.disk_usage(path.parent).free} bytes are free"

@@ -18,7 +18,7 @@ from cfedge.cli.show import print_json, say
 from cfedge.cli.streams import guarded
 from cfedge.counted import counted
 from cfedge.errors import UsageError
-from cfedge.outside import check_outside
+from cfedge.outside import check_file
 from cfedge.printable import escaped
 from cfedge.storage import new_file
 
@@ -95,7 +95,7 @@ def check_table(
     if data is not None and inputs:
         raise UsageError("--data: expected no inputs beside it, found some; leave it or them out")
     if out is not None:
-        check_outside(out)
+        check_file(out, "--out")
     if out is not None and os.path.lexists(out):
         raise UsageError(f"--out: expected a new file, found {str(out)!r} there; choose another")
 

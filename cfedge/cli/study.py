@@ -169,12 +169,7 @@ def _names(listed: str) -> tuple[str, ...]:
 
 
 def _check_out(out: Path | None) -> None:
-    from cfedge.errors import UsageError
-    from cfedge.outside import check_outside
+    from cfedge.outside import check_file
 
     if out is not None:
-        check_outside(out)
-    if out is not None and not out.parent.is_dir():
-        raise UsageError(f"--out: expected a folder {out.parent}, found none; make it first")
-    if out is not None and out.is_dir():
-        raise UsageError(f"--out: expected a file, found the folder {out}; name a file in it")
+        check_file(out, "--out")

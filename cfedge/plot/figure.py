@@ -14,7 +14,7 @@ import matplotlib as mpl
 from matplotlib.figure import Figure
 
 from cfedge.errors import UsageError
-from cfedge.outside import check_outside
+from cfedge.outside import check_file
 from cfedge.storage import write_file
 
 __all__ = ["FORMATS", "GREY", "check", "drawing", "save"]
@@ -44,11 +44,7 @@ def check(path: Path) -> None:
             f"--plot: expected a file that ends in {', '.join(FORMATS)}, found {path.name}; name"
             " it so"
         )
-    check_outside(path)
-    if not path.parent.is_dir():
-        raise UsageError(f"--plot: expected a folder {path.parent}, found none; make it first")
-    if path.is_dir():
-        raise UsageError(f"--plot: expected a file, found the folder {path}; name a file in it")
+    check_file(path, "--plot")
 
 
 @contextlib.contextmanager

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from cfedge.errors import StorageError, UsageError
 from cfedge.inputs.modality import Input
-from cfedge.outside import check_outside
+from cfedge.outside import check_file
 from cfedge.progress import Progress
 from cfedge.report import contents_of, with_measured
 from cfedge.report.changes import changes, record
@@ -87,11 +87,7 @@ def _inputs(folder: Path, unknown: Path | None) -> list[Input]:
 
 def _check_free(path: Path) -> None:
     """Refuse, before anything is computed, to write over what is no report, or where no folder is."""
-    check_outside(path)
-    if not path.parent.is_dir():
-        raise UsageError(f"{path}: expected a folder {path.parent}, found none; make it first")
-    if path.is_dir():
-        raise UsageError(f"{path}: expected a file to write, found a folder; name a file in it")
+    check_file(path)
     if not path.exists():
         return
     try:

@@ -29,8 +29,8 @@ from typing import Protocol
 
 from cfedge.bundle.manifest import Certificate, Manifest
 from cfedge.confidence import upper_bound
-from cfedge.errors import StorageError, UsageError
-from cfedge.outside import check_outside
+from cfedge.errors import UsageError
+from cfedge.outside import check_file
 from cfedge.runtime.drift_counter import Counter
 from cfedge.runtime.drift_file import THIN, Counts, read_counts, write_counts
 
@@ -111,18 +111,15 @@ class Monitor:
         DamagedError
             It is no such file.
         StorageError
-            It cannot be read, or there is no folder to write it into.
+            It cannot be read.
+        UsageError
+            There is none, and could be none; see `cfedge.outside.check_file`.
         """
         monitor = cls(manifest, alpha=alpha)
         try:
             state = read_counts(path)
-        except FileNotFoundError as error:
-            check_outside(path)
-            if not path.absolute().parent.is_dir():
-                raise StorageError(
-                    f"{path}: expected a folder to write the counts into, found none; make"
-                    f" {path.parent} first"
-                ) from error
+        except FileNotFoundError:
+            check_file(path)
             return monitor
         if (state.bundle, state.alpha, set(state.unknown)) == (
             manifest.digest,

@@ -70,3 +70,44 @@ def test_nothing_is_put_into_a_folder_of_cfedges_own(
 
     every(all_cases(), refused)
     assert tree(tmp_path) == before
+
+
+def test_a_file_that_could_not_be_written_is_refused_before_the_work(
+    tiny_bundle: Path, tiny_workspace: Path, tmp_path: Path
+) -> None:
+    """No folder around it, a folder in its place, a name that no disk takes: whoever writes it."""
+    table = tmp_path / "asked.csv"
+    table.write_text("text\nlion\n", "utf-8")
+    gone = tmp_path / "no workspace or bundle is opened"
+    commands = {
+        "predict --out": ("predict", gone, "--data", table, "--out"),
+        "predict --monitor": ("predict", tiny_bundle, "lion", "--monitor"),
+        "report": ("report", tiny_workspace, "--out"),
+        "compare": ("compare", gone, "--out"),
+        "evaluate --plot": ("evaluate", gone, "--test", "animals=x", "--plot"),
+    }
+    (tmp_path / "there.svg").mkdir()
+    places = {
+        "expected a folder": tmp_path / "none" / "a.svg",
+        "found the folder": tmp_path / "there.svg",
+        "expected a name of at most 255 bytes, found 304": tmp_path / f"{'n' * 300}.svg",
+    }
+    before = tree(tmp_path)
+
+    def refused(case: tuple[tuple[object, ...], str, Path]) -> None:
+        words, said, target = case
+        done = run(*words, target)
+        found = done.stderr.decode()
+        assert (done.returncode, done.stdout, found.count("\n")) == (2, b"", 1), found
+        assert said in found
+
+    every(
+        [
+            (f"{name}: {said}", (words, said, target))
+            for name, words in commands.items()
+            for said, target in places.items()
+            if name != "predict --monitor" or said == "expected a folder"  # it is read first
+        ],
+        refused,
+    )
+    assert tree(tmp_path) == before

@@ -160,9 +160,7 @@ def test_a_file_that_is_no_counters_is_refused_by_name(tmp_path: Path, content: 
         match=r"drift\.json: expected counts that cfedge wrote, found .*; give the file of --monitor",
     ):
         Monitor.load(tmp_path / "drift.json", manifest())
-    with pytest.raises(
-        StorageError, match=r"expected a folder to write the counts into, found none"
-    ):
+    with pytest.raises(UsageError, match=r"drift\.json: expected a folder .*, found none; make it"):
         Monitor.load(tmp_path / "none" / "drift.json", manifest())  # before anything is answered
     with pytest.raises(StorageError, match=r"expected a file of counts, found no plain file"):
         Monitor.load(tmp_path, manifest())
