@@ -161,6 +161,8 @@ def _export(desk: Desk, given: Given) -> dict[str, Any]:
         )
     home = desk.place.workspace or desk.place.answers.parent
     target = home / "exports" / name
+    if os.path.lexists(target):
+        raise UsageError(f"name: expected one that is free, found {target}; choose another")
     write(bundle_at(desk.place.answers), target)
     return {"folder": str(target)}
 
