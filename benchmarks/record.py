@@ -57,7 +57,8 @@ SOAKS: dict[str, tuple[str, ...]] = {
         "docs/tutorial-pictures.md", "tests/bundle/test_files.py", "tests/catalogue/test_view.py",
         "tests/runtime/test_many_threads.py", "tests/sync/test_client.py", "tests/test_demo.py", "tests/test_disk_full.py",
         "tests/test_how_to.py", "tests/test_notebooks.py", "tests/test_tutorial.py",
-        "tests/train/jobs/test_cluster.py", "tests/train/workspace/test_workspace.py",
+        "tests/train/jobs/test_cluster.py", "tests/train/measures/test_certificate.py",
+        "tests/train/workspace/test_workspace.py",
     ),
 }  # fmt: skip
 

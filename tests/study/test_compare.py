@@ -10,6 +10,7 @@ import os
 import shutil
 import warnings
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -40,6 +41,7 @@ from cfedge.study.random_features import RandomFeatures
 from cfedge.study.results import MODELS, Measured, Study, most_accurate, recommended, summary
 from cfedge.study.stream import Splits
 from cfedge.train.examples.examples import Examples
+from cfedge.train.jobs.place import Place
 from cfedge.train.learn.class_shapes import SHAPE_RANK
 from cfedge.train.learn.tail import TorchTail
 from cfedge.train.measures.metrics import confusion, evaluate
@@ -49,7 +51,7 @@ from cfedge.train.workspace.folder import WorkspaceFolder
 from cfedge_export.build_bundle import build
 from cfedge_export.make_backbone import make_backbone
 
-SETTINGS = Settings(rank=2, epochs=1, min_steps=60, threads=1)
+SETTINGS = Settings(rank=2, epochs=1, min_steps=30, threads=1)
 
 
 def make_stream() -> dict[str, Splits]:
@@ -216,8 +218,9 @@ def test_the_published_rule_is_the_likeliest_mixture_each_in_its_own_adapters_sp
     """Against scikit-learn's likelihood of features that torch's tail gives with each adapter."""
     stream, order = make_stream(), ["food", "colors", "animals"]
     workspace = WorkspaceFolder(Path(shutil.copytree(base.folder, tmp_path / "ws")))
+    settings = replace(SETTINGS, min_steps=60)
     for name in order:
-        learn(workspace, name, stream[name].train, stream[name].held_out, settings=SETTINGS)
+        learn(workspace, name, stream[name].train, stream[name].held_out, settings=settings)
     learned = LearnedOrder(workspace, stream, order, Quiet())
     tail = TorchTail(onnx.load_from_string(workspace.backbone_file("train_tail.onnx")))
 
@@ -265,7 +268,21 @@ def test_the_published_rule_is_the_likeliest_mixture_each_in_its_own_adapters_sp
     )  # torch and the int8 tail agree but for rounding: two inputs of 64
 
 
-def test_several_jobs_measure_the_same(base: WorkspaceFolder) -> None:
+def test_several_jobs_measure_the_same(
+    base: WorkspaceFolder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By an executor of this process: that processes of their own learn the same bytes is for
+    tests/train/jobs/test_learning.py.
+    """
+    asked = []
+
+    @contextlib.contextmanager
+    def place(*, jobs: int, on: str | None, inputs: str) -> Iterator[Place]:
+        asked.append((jobs, on, inputs))
+        with ThreadPoolExecutor(1) as executor:
+            yield Place(executor if jobs > 1 else None, jobs)
+
+    monkeypatch.setattr("cfedge.study.compare.chosen_place", place)
     one, two = (
         compare(
             base,
@@ -280,6 +297,7 @@ def test_several_jobs_measure_the_same(base: WorkspaceFolder) -> None:
         for model, (run,) in study.runs.items():
             study.runs[model] = [replace(run, seconds=0.0)]
     assert one == two
+    assert asked == [(1, None, "text"), (2, None, "text")]
 
 
 def test_seeds_go_on_from_the_first(base: WorkspaceFolder, study: Study) -> None:
@@ -561,6 +579,8 @@ def test_the_command_prints_a_table_a_recommendation_and_the_whole_record(
         "1",
         "--epochs",
         "1",
+        "--min-steps",
+        "30",
         "--models",
         "nearest-mean,cfedge,nearest-mean+heads,lda+adapters",
         "--out",

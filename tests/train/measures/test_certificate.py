@@ -730,7 +730,7 @@ def test_the_stated_rate_is_what_few_held_out_examples_allow(examples: int, plac
     }
     fresh = np.sort(Lookup(signatures)(rng.normal(size=(5000, 4)).astype(np.float32)).distance)
     rejected, stated = [], set()
-    for _ in range(800):
+    for _ in range(400):
         evidence = certified(
             signatures, {"only": rng.normal(size=(examples, 4)).astype(np.float32)}
         )["only"]
@@ -770,7 +770,7 @@ def test_nothing_held_out_is_untested() -> None:
     )
 
 
-@pytest.mark.parametrize("draws", [200, pytest.param(800, marks=pytest.mark.soak)])
+@pytest.mark.parametrize("draws", [150, pytest.param(800, marks=pytest.mark.soak)])
 def test_the_errors_of_what_ships_are_counted_without_bias_though_its_margins_were_set_on_the_same_inputs(
     draws: int,
 ) -> None:
@@ -830,22 +830,23 @@ def test_the_errors_of_what_ships_are_counted_without_bias_though_its_margins_we
     assert np.mean(capped) > -2 * np.std(capped) / len(capped) ** 0.5
 
 
-def test_a_thousand_tasks_are_certified_and_inspected() -> None:
+@pytest.mark.parametrize("tasks", [250, pytest.param(1000, marks=pytest.mark.soak)])
+def test_many_tasks_are_certified_and_inspected(tasks: int) -> None:
     rng = np.random.default_rng(13)
-    means = rng.normal(size=(1000, 2, 16))
+    means = rng.normal(size=(tasks, 2, 16))
     stages, held_out = {}, {}
-    for task in range(1000):
+    for task in range(tasks):
         x = (np.repeat(means[task], 4, axis=0) + rng.normal(size=(8, 16)) * 0.05).astype(np.float32)
         x /= np.linalg.norm(x, axis=1, keepdims=True)
         stages[f"task {task:03}"] = learn_signature(Features(x, x), np.arange(8) // 4)
         held_out[f"task {task:03}"] = Features(x[[0, 4]], x[[0, 4]])
     pairs, evidence = overlapping(stages, held_out, ["task 007"])
-    assert len(evidence) == 1000
+    assert len(evidence) == tasks
     assert all(
         np.isfinite([one.certificate.wrong_task_at_most, one.threshold]).all()
         for one in evidence.values()
     )
-    assert {one.certificate.tasks for one in evidence.values()} == {1000}
+    assert {one.certificate.tasks for one in evidence.values()} == {tasks}
     assert {one.task for one in pairs} <= {"task 007"}
     found = inspect(
         {name: one.trunk for name, one in stages.items()},
