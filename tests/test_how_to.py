@@ -6,7 +6,7 @@ import re
 import shlex
 import shutil
 from collections.abc import Callable
-from functools import partial
+from functools import partial, partialmethod
 from pathlib import Path
 
 import here
@@ -14,7 +14,7 @@ import pytest
 from made import WORDS, make_encoder, make_texts, write_csv
 from typer.testing import CliRunner
 
-from cfedge import bench
+from cfedge import Workspace, bench
 from cfedge.cli import app
 
 #: But for those that need more than an encoder: tests/test_own_encoder_page.py and
@@ -32,7 +32,7 @@ QUICK = "--epochs 1 --min-steps 10"
 ALSO = {
     "init": LOCAL,
     "add": QUICK,
-    "compare": f"{LOCAL} {QUICK} --orders 2 --models cfedge,nearest-mean",
+    "compare": f"{LOCAL} {QUICK} --orders 1 --models cfedge,nearest-mean",
 }
 #: Two processes are started for scale-out.md, which is about them.
 ALONE = {"teach": ("--jobs 2", "--jobs 1")}
@@ -96,6 +96,7 @@ def test_its_python_runs(
     text = (PAGES[0].parent / f"{page}.md").read_text("utf-8")
     blocks = re.findall(r"```python\n(.*?)```", text, re.DOTALL)
     assert blocks
+    monkeypatch.setattr(Workspace, "add", partialmethod(Workspace.add, epochs=1, min_steps=10))
     for block in blocks:
         tiny = '.create("ws", "local", weights="my-encoder")'
         exec(block.replace('.create("ws")', tiny), {})

@@ -226,7 +226,7 @@ def refused(ruined: Source, tmp_path_factory: pytest.TempPathFactory) -> Workspa
         Examples(*zip(*make_texts("colors", count, seed=seed), strict=True), "made")
         for count, seed in ((24, 0), (160, 1))
     ]
-    learn(exact, "colors", *rows, settings=Settings(rank=2, epochs=4, min_steps=200, threads=1))
+    learn(exact, "colors", *rows, settings=Settings(rank=2, epochs=1, min_steps=80, threads=1))
     made = make_backbone(root / "int8", "local", source=ruined, split=2, target_modules=PARTS)
     task = exact.task("colors")
     made.put(

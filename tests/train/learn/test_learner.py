@@ -466,7 +466,7 @@ def _agree(found: np.ndarray, expected: np.ndarray) -> None:
 def test_bfloat16_learns_the_same_within_the_stated_tolerance_and_repeats(
     tiny_workspace: Path,
 ) -> None:
-    workspace, settings = WorkspaceFolder(tiny_workspace), replace(QUICK, min_steps=60)
+    workspace, settings = WorkspaceFolder(tiny_workspace), replace(QUICK, min_steps=20)
     expected = _probabilities(workspace, settings)
     found = _probabilities(workspace, replace(settings, precision="bf16"))
     _agree(found, expected)

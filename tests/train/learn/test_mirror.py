@@ -53,7 +53,8 @@ def test_an_adapter_for_pictures_is_another_with_mirror_images(
     tmp_path_factory: pytest.TempPathFactory, tmp_path: Path
 ) -> None:
     made = taught(tmp_path_factory)
-    examples = load(made / "data" / "low", kind="image").train
+    every = load(made / "data" / "low", kind="image").train
+    examples = every.take(list(range(0, len(every), 3)))
     arrays, said = {}, {}
     for mirror in ("yes", "no", "auto"):
         workspace = WorkspaceFolder(shutil.copytree(made / "ws", tmp_path / mirror))
