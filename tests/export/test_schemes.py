@@ -80,7 +80,7 @@ def learned(source: Source, tmp_path_factory: pytest.TempPathFactory) -> object:
             scheme=name,
         )
         data = Examples(*zip(*make_texts("colors", 24, seed=0), strict=True), "made")
-        learn(made, "colors", data, settings=Settings(rank=2, epochs=2, min_steps=60, threads=1))
+        learn(made, "colors", data, settings=Settings(rank=2, epochs=1, min_steps=20, threads=1))
         return made, build(made)
 
     return cache(make)
