@@ -49,7 +49,7 @@ def test_a_report_replaces_a_report_and_nothing_else(tiny_bundle: Path, tmp_path
         write_report(tiny_bundle, manifest)
     with pytest.raises(UsageError, match="expected a folder"):
         write_report(tiny_bundle, tmp_path / "none" / "r.html")
-    with pytest.raises(UsageError, match="found a folder"):
+    with pytest.raises(UsageError, match="found the folder"):
         write_report(tiny_bundle, tmp_path)
 
 
