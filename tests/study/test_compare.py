@@ -51,7 +51,7 @@ from cfedge.train.workspace.folder import WorkspaceFolder
 from cfedge_export.build_bundle import build
 from cfedge_export.make_backbone import make_backbone
 
-SETTINGS = Settings(rank=2, epochs=1, min_steps=30, threads=1)
+SETTINGS = Settings(rank=2, epochs=1, min_steps=60, threads=1)
 
 
 def make_stream() -> dict[str, Splits]:
@@ -218,9 +218,8 @@ def test_the_published_rule_is_the_likeliest_mixture_each_in_its_own_adapters_sp
     """Against scikit-learn's likelihood of features that torch's tail gives with each adapter."""
     stream, order = make_stream(), ["food", "colors", "animals"]
     workspace = WorkspaceFolder(Path(shutil.copytree(base.folder, tmp_path / "ws")))
-    settings = replace(SETTINGS, min_steps=60)
     for name in order:
-        learn(workspace, name, stream[name].train, stream[name].held_out, settings=settings)
+        learn(workspace, name, stream[name].train, stream[name].held_out, settings=SETTINGS)
     learned = LearnedOrder(workspace, stream, order, Quiet())
     tail = TorchTail(onnx.load_from_string(workspace.backbone_file("train_tail.onnx")))
 
