@@ -8,6 +8,7 @@ import functools
 import json
 import os
 import shutil
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,10 +20,13 @@ from once import made_once
 if TYPE_CHECKING:
     import desks
 
+ROOT = Path(__file__).parent
+
 os.environ["HF_HUB_OFFLINE"] = "1"
 os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
 # Hundreds of processes are started: each would compile the package anew.
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+sys.dont_write_bytecode = False
 if "PYTEST_XDIST_WORKER" in os.environ:  # a core for each worker, and for what it starts
     os.environ.setdefault("OMP_NUM_THREADS", "1")
 
@@ -33,6 +37,23 @@ def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
     from cfedge.device import probe
 
     return probe().cores
+
+
+class Backwards(pytest.Dir):
+    """A folder whose last file is looked at first."""
+
+    def collect(self) -> Iterator[pytest.Item | pytest.Collector]:
+        return reversed(list(super().collect()))
+
+
+def pytest_collect_directory(path: Path, parent: pytest.Collector) -> pytest.Collector | None:
+    """Every second process begins at the other end: a test file, whose assertions pytest writes
+    anew, is compiled by the one that comes to it first, and read by the others.
+    """
+    worker = os.environ.get("PYTEST_XDIST_WORKER", "gw0")
+    if int(worker.removeprefix("gw")) % 2 and ROOT in (path, *path.parents):
+        return Backwards.from_parent(parent, path=path)
+    return None
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
@@ -47,7 +68,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
             config.hook.pytest_deselected(items=list(soaks))
     slow = sorted({item.path for item in items if item.get_closest_marker("slow")}, reverse=True)
     place = {path: number for number, path in enumerate(slow)}
-    items.sort(key=lambda item: place.get(item.path, len(slow)))
+    items.sort(key=lambda item: (place.get(item.path, len(slow)), item.path))
 
 
 @pytest.fixture(scope="session", autouse=True)

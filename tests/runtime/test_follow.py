@@ -179,13 +179,13 @@ def test_nothing_is_dropped_or_answered_wrong_while_engines_are_swapped(fleet: F
 
     def ask() -> None:
         try:
-            while not stop.is_set():
+            while not stop.wait(0.02):
                 one = holder[0]
                 seen.append((one.generation, answers(one)))
         except BaseException as error:
             failed.append(error)
 
-    threads = [threading.Thread(target=ask) for _ in range(3)]
+    threads = [threading.Thread(target=ask) for _ in range(2)]
     for thread in threads:
         thread.start()
     try:
@@ -193,7 +193,11 @@ def test_nothing_is_dropped_or_answered_wrong_while_engines_are_swapped(fleet: F
             fleet.bring(state)
             holder[0] = holder[0].latest()
             right[holder[0].generation or 0] = answers(holder[0])
-            time.sleep(0.1)
+            deadline = time.monotonic() + 20
+            while not any(found == holder[0].generation for found, _ in seen):
+                assert not failed
+                assert time.monotonic() < deadline
+                time.sleep(0.01)
     finally:
         stop.set()
         for thread in threads:
@@ -250,10 +254,10 @@ def test_workers_that_start_together_are_not_taken_for_crashes(fleet: Fleet) -> 
     code = f"from cfedge import Engine; print(Engine.open({str(fleet.store.folder)!r}).generation)"
     workers = [
         subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True)
-        for _ in range(5)
+        for _ in range(4)
     ]
     assert fleet.store.boot_attempts.pending(1)
-    assert [worker.communicate()[0].strip() for worker in workers] == ["1"] * 5
+    assert [worker.communicate()[0].strip() for worker in workers] == ["1"] * 4
     assert not fleet.store.boot_attempts.pending(1)
 
 
