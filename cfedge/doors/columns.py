@@ -51,7 +51,9 @@ def same(name: str) -> str:
     """Return a column's name without what nobody means: case, spaces, quotes around it, marks that
     show nothing.
     """
-    seen = "".join(letter for letter in name if unicodedata.category(letter) != "Cf")
+    seen = name
+    if not name.isascii():  # none of ASCII's marks is of those that show nothing
+        seen = "".join(letter for letter in name if unicodedata.category(letter) != "Cf")
     return " ".join(seen.strip(_AROUND).casefold().split())
 
 
