@@ -1,6 +1,6 @@
-"""What it takes to add a task of 1,500 pictures whose features are new: ten classes of CIFAR-100, 150
-of each, at 32 x 32, learned by one process with one thread. Then the task is exported, and a tenth of
-its test pictures answered.
+"""What it takes to add a task of 1,500 pictures whose features are new: ten classes of CIFAR-100,
+150 of each, at 32 x 32, learned by one process with so many threads. Then the task is exported, and a
+tenth of its test pictures answered.
 
     CFEDGE_DATA=../shared/data python benchmarks/add_pictures.py
     python benchmarks/add_pictures.py --methods closed-form --backbones lite0 --no-write
@@ -31,12 +31,12 @@ from cfedge_export.pack import export
 from cfedge_export.parity_gate import Gate
 
 
-def added(base: WorkspaceFolder, method: str) -> dict[str, Any]:
+def added(base: WorkspaceFolder, method: str, threads: int) -> dict[str, Any]:
     """Add the task to a copy of the empty workspace; return what it took and what it answers."""
     pictures, test = stream("cifar", 0)["t0"]
     with tempfile.TemporaryDirectory() as scratch:
         workspace = WorkspaceFolder(shutil.copytree(base.folder, Path(scratch) / "ws"))
-        settings = Settings(method=method, threads=1)
+        settings = Settings(method=method, threads=threads)
         processor, clock = time.process_time(), time.perf_counter()
         task = learn(workspace, "t0", pictures, settings=settings)
         seconds = {
@@ -71,6 +71,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--backbones", default="lite0,lite0-224")
     parser.add_argument("--methods", default="closed-form,adapter,trial")
+    parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--name", default="add_pictures", help="of the result")
     parser.add_argument("--no-write", action="store_true", help="print only")
     chosen = parser.parse_args()
     methods = chosen.methods.split(",")
@@ -78,12 +80,13 @@ def main() -> None:
     for name in chosen.backbones.split(","):
         with tempfile.TemporaryDirectory() as scratch:
             base = record.backbone(Path(scratch) / "base", name)
-            found[name] = {way: added(base, way) for way in methods}
+            found[name] = {way: added(base, way, chosen.threads) for way in methods}
         for way, figures in found[name].items():
             print(name, way, figures, flush=True)
     if not chosen.no_write:
         load = os.getloadavg()[0]
-        record.write("add_pictures", {"pictures": 1500, "load": load, **found}, threads=1)
+        figures = {"pictures": 1500, "load": load, **found}
+        record.write(chosen.name, figures, threads=chosen.threads)
 
 
 if __name__ == "__main__":
