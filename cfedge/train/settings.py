@@ -217,10 +217,13 @@ def _of_type(name: str, wanted: str, value: object) -> object:
     if value is None and none:
         return None
     is_truth = isinstance(value, bool)
-    if wanted == "float" and hasattr(value, "__float__") and not is_truth:
-        return value.__float__()
-    if wanted == "int" and hasattr(value, "__index__") and not is_truth:
-        return value.__index__()
+    try:
+        if wanted == "float" and hasattr(value, "__float__") and not is_truth:
+            return value.__float__()
+        if wanted == "int" and hasattr(value, "__index__") and not is_truth:
+            return value.__index__()
+    except TypeError:
+        pass  # an array has these methods, and is no number
     if (wanted == "bool" and is_truth) or (wanted == "str" and isinstance(value, str)):
         return value
     raise UsageError(f"{name}: expected {_TYPES[wanted]}, found {value!r:.80}; give one")

@@ -38,6 +38,8 @@ from cfedge.train.settings import Settings
         ({"clip": float("nan")}, "clip: expected a number > 0, found nan"),
         ({"l1": float("inf")}, "l1: expected a weight >= 0, found inf"),
         ({"epochs": "3"}, "epochs: expected a whole number, found '3'; give one"),
+        ({"epochs": np.ones(2, int)}, "epochs: expected a whole number, found array"),
+        ({"learning_rate": np.ones(2)}, "learning_rate: expected a number, found array"),
         ({"epochs": 3.5}, "epochs: expected a whole number, found 3.5"),
         ({"rank": True}, "rank: expected a whole number, found True"),
         ({"threads": "2"}, "threads: expected a whole number, found '2'"),

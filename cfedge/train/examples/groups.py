@@ -90,7 +90,7 @@ def hold_out_groups(
     without = [label for label in sorted(total) if not held[label] and label not in spared]
     if without:
         found = [f"{len(names_of[label])} with {label[:40]!r}" for label in without[:5]]
-        if more := len(without) - 5 if len(without) > 5 else 0:
+        if (more := len(without) - 5) > 0:
             found.append(f"too few with {more} more")
         raise DataError(
             f"{source}: expected at least 2 groups with each label (one to learn, one held out,"
