@@ -77,8 +77,8 @@ def chosen(header: Sequence[str], columns: Columns, where: str, reading: Reading
     missing = [name for name in columns.wanted if found[name] is None]
     if missing == [columns.task]:
         raise DataError(
-            f"{where}: expected a column {columns.task!r}, found {quoted(names)}; add it or split"
-            " by --tasks N"
+            f"{where}: expected a column {columns.task!r}, found {quoted(names)}; add it, or"
+            " give add the name of the one task that it is, or compare --tasks N"
         )
     if missing == list(columns.wanted) == [columns.input]:
         raise DataError(

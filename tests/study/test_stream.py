@@ -95,7 +95,7 @@ def test_what_is_no_stream_is_named(tmp_path: Path) -> None:
     plain = write_csv(tmp_path / "plain.csv", make_texts("colors", 9, 0))
     with pytest.raises(
         DataError,
-        match=r"plain.csv: expected a column 'task', found 'text', 'label'; add it or split by --tasks",
+        match=r"plain.csv: expected a column 'task', found 'text', 'label'; add it, or give add the name of the one",
     ):
         load_stream(plain)
     lonely = tmp_path / "lonely"

@@ -24,7 +24,12 @@ from cfedge.train.examples.doubts import with_doubts
 from cfedge.train.examples.examples import Examples, LabelledData
 from cfedge.train.examples.nothing_known import nothing_known
 from cfedge.train.examples.rows import Columns, Table, examples_of, table_of
-from cfedge.train.examples.tables_beside import columns_of, tables_beside
+from cfedge.train.examples.tables_beside import (
+    columns_of,
+    lone_table,
+    lone_table_note,
+    tables_beside,
+)
 from cfedge.train.examples.there import check_there
 from cfedge.train.examples.unlabelled import without_unlabelled
 
@@ -140,7 +145,8 @@ def read_tables(
         for split, parts in files.items()
     }
     learned = tables["train"]
-    return {**tables, "train": learned._replace(notes=(*learned.notes, *notes))}
+    told = (*learned.notes, *notes, *lone_table_note(folder))
+    return {**tables, "train": learned._replace(notes=told)}
 
 
 def read_file(
@@ -174,7 +180,8 @@ def of_split(columns: Columns, split: str) -> Columns:
 
 def split_files(folder: Path) -> dict[str, list[Path]]:
     """Return the files of a folder's splits, by ``train``, ``validation`` and ``test``: those that
-    are there, in the folder or in its folder ``data``. Parts of one table are to be learned from.
+    are there, in the folder or in its folder ``data``. Parts of one table are to be learned from, and
+    so is the only table of a folder of inputs.
 
     Raises
     ------
@@ -207,6 +214,8 @@ def split_files(folder: Path) -> dict[str, list[Path]]:
             found[split] = whole or parts
     if not found and len(entries) > 1 and all(map(_PARTS.fullmatch, entries.values())):
         return {"train": [*entries]}
+    if not found and (lone := lone_table(folder)) is not None:
+        return {"train": [lone]}
     return found
 
 

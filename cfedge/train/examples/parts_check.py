@@ -24,7 +24,12 @@ from cfedge.train.examples.class_folders import (
 from cfedge.train.examples.data import of_split, split_files
 from cfedge.train.examples.files_check import Fault, fault, files_by_split, looked_at_files
 from cfedge.train.examples.rows import Columns, Table, looked_at
-from cfedge.train.examples.tables_beside import columns_of, names_inputs, tables_beside
+from cfedge.train.examples.tables_beside import (
+    columns_of,
+    lone_table_note,
+    names_inputs,
+    tables_beside,
+)
 from cfedge.train.examples.task_files import task_files
 from cfedge.train.examples.unlabelled import without_unlabelled
 
@@ -90,7 +95,8 @@ def parts_of(
             reads = looking(source, partial(_opened, saved), name)
             yield _Part("", source, reads, name, _cut(name, found))
     elif tables_of := split_files(path):
-        labelled, told = without_unlabelled(tables_of, columns, encoding)
+        labelled, left = without_unlabelled(tables_of, columns, encoding)
+        told = (*left, *lone_table_note(path))
         for name, part in ((name, part) for name, parts in labelled.items() for part in parts):
             reads = partial(_told, looking(str(part), partial(sheet, part), name), told)
             cut = len(labelled[name]) == 1 and _cut(name, labelled)

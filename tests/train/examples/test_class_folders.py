@@ -168,7 +168,9 @@ def test_labels_are_read_from_the_names_of_files_where_no_folder_says_them(tmp_p
     for number, files in enumerate(others):
         with pytest.raises(DataError, match="move each into a folder that is called as its label"):
             load(tree(tmp_path / f"other{number}", *files), kind="image")
-    (tmp_path / "flat" / "labels.csv").write_text("image,label")  # which says them
+    (tmp_path / "flat" / "labels.csv").write_text("image,label\ncat.0.png,pet")  # which says them
+    assert load(tmp_path / "flat", kind="image").train.labels == ("pet",)
+    (tmp_path / "flat" / "more.csv").write_text("image,label")  # which of them does, nothing says
     with pytest.raises(DataError, match="call the file to learn from train, or give it alone"):
         load(tmp_path / "flat", kind="image")
 

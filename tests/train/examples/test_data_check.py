@@ -285,3 +285,21 @@ def test_the_command_takes_kinds_that_are(tmp_path: Path) -> None:
     assert (done.exit_code, json.loads(done.stdout)["rows"]) == (0, 9)
     done = CliRunner().invoke(app, ["check", str(folder), "--input", "film"])
     assert isinstance(done.exception, UsageError)
+
+
+def test_the_only_table_in_a_folder_of_pictures_is_one_tasks_data(tmp_path: Path) -> None:
+    rows = "image,label\n"
+    for place in range(4):
+        picture = np.full((8, 8, 3), 60 * place, np.uint8)
+        PIL.Image.fromarray(picture).save(tmp_path / f"{place}.png")
+        rows += f"{place}.png,{'door' if place % 2 else 'heat'}\n"
+    written(tmp_path / "labels.csv", rows)
+    written(tmp_path / "README.txt", "Pictures of a building.")
+    found, read = check(tmp_path), load(tmp_path, kind="image").train
+    assert (found.tasks, found.rows, found.classes) == ({}, 4, {"door": 2, "heat": 2})
+    assert read.labels == ("heat", "door", "heat", "door")
+    assert all(
+        "read from 'labels.csv', the only table" in notes[0] for notes in (found.notes, read.notes)
+    )
+    written(tmp_path / "rooms.csv", rows)  # two tables are two tasks, as before
+    assert sorted(check(tmp_path).tasks) == ["labels", "rooms"]
