@@ -187,7 +187,7 @@ def test_erasing_asks_first(browser: Browser, console: desks.Opened) -> None:
     )
     browser.wait("document.querySelector('dialog[open]')")
     browser.press("Escape")
-    browser.wait("!document.querySelector('dialog')")
+    browser.wait("!document.querySelector('#sure-title')")
     assert console.good("/api/state")["counts"]["waiting"] == 48
     browser.script(
         "[...document.querySelectorAll('button')].find(b => b.textContent === 'Erase all').click()"
