@@ -8,6 +8,9 @@ that tests need are here, so that no package is added for them.
   asked for elsewhere.
 - `Browser.complaints` lists what the page's console complained of: errors of scripts, and what the
   Content-Security-Policy refused.
+- Neither depends on when chromedriver's logs arrive: the page is asked to write a last line into each
+  log, and the logs are read until that line is there. A page that asks for nothing is so told apart
+  from one whose log is late.
 - `Browser.screenshot` keeps a picture in ``build/screenshots``.
 - `Browser.violations` lists what axe-core finds.
 """
@@ -40,6 +43,21 @@ _FLAGS = [
     "--force-color-profile=srgb", "--hide-scrollbars", "--window-size=1100,900",
     "--host-resolver-rules=MAP * ~NOTFOUND , EXCLUDE localhost , EXCLUDE 127.0.0.1",
 ]  # fmt: skip
+#: A page is loaded with all its pictures, those too that wait until they are seen.
+_WHOLE = """(() => {
+  const pictures = [...document.images];
+  pictures.forEach(one => { one.loading = "eager"; });
+  return document.readyState === "complete" && pictures.every(one => one.complete);
+})()"""
+#: Writes a last line into both logs. The page's own process writes them in turn: what it asked for
+#: and complained of before stands before that line. No policy of a page refuses an empty frame.
+_MARK = """
+const frame = document.createElement("iframe");
+frame.name = arguments[0];
+document.documentElement.append(frame);
+frame.remove();
+console.debug(arguments[0]);
+"""
 #: Keys that have no letter, as WebDriver writes them.
 KEYS = {
     "Backspace": "\ue003", "Tab": "\ue004", "Enter": "\ue007", "Shift": "\ue008", "Control": "\ue009", "Alt": "\ue00a", "Escape": "\ue00c", "Space": " ",
@@ -60,7 +78,7 @@ class Browser:
     """One browser with one tab; made by `started`."""
 
     def __init__(self, port: int, profile: Path) -> None:
-        self._port, self.commands = port, 0
+        self._port, self.commands, self._marks = port, 0, 0
         binary = next(path for path in map(shutil.which, _BINARIES) if path)
         options = {"binary": binary, "args": [*_FLAGS, f"--user-data-dir={profile}"]}
         capabilities = {
@@ -77,10 +95,17 @@ class Browser:
     # -- moving about -------------------------------------------------------------------------
 
     def open(self, address: str | Path) -> None:
-        """Load a page: an address, or a file."""
+        """Load a page, an address or a file, whole: chromedriver may return before."""
         if isinstance(address, Path):
             address = address.resolve().as_uri()
+        before, _, _ = self.address.partition("#")
+        page, fragment, _ = address.partition("#")
+        if fragment and before == page:  # the document stays
+            self._post("/url", {"url": address})
+            return
+        self.script("window.isLeft = true")
         self._post("/url", {"url": address})
+        self.wait("!window.isLeft && document.readyState === 'complete'")
 
     @property
     def address(self) -> str:
@@ -226,16 +251,38 @@ class Browser:
 
     # -- the wire -----------------------------------------------------------------------------
 
-    def _read_logs(self) -> None:
-        for entry in self._post("/se/log", {"type": "performance"}):
-            message = json.loads(entry["message"])["message"]
-            if message["method"] == "Network.requestWillBeSent":
-                self._asked.append(message["params"]["request"]["url"])
-        self._complaints += [
-            entry["message"]
-            for entry in self._post("/se/log", {"type": "browser"})
-            if entry["level"] in ("SEVERE", "WARNING")
+    def _read_logs(self, *, seconds: float = 20.0) -> None:
+        """Read all that the page asked for and complained of until now, however late it arrives.
+
+        Raises
+        ------
+        AssertionError
+            A picture did not end, or a log did not come as far as its last line.
+        """
+        self.wait(_WHOLE, seconds=seconds)
+        self._marks += 1
+        mark = f"the last line of reading {self._marks}"
+        self.script(_MARK, mark)
+        late, until = {"performance", "browser"}, time.monotonic() + seconds
+        while late:
+            assert time.monotonic() < until, f"the logs {sorted(late)} are late by {seconds:g} s"
+            late = {log for log in late if not self._take(log, mark)}
+
+    def _take(self, log: str, mark: str) -> bool:
+        """Take what has arrived in a log; say whether the mark has."""
+        entries = self._post("/se/log", {"type": log})
+        if log == "browser":
+            bad = [one for one in entries if one["level"] in ("SEVERE", "WARNING")]
+            self._complaints += [one["message"] for one in bad]
+            return any(mark in one["message"] for one in entries)
+        events = [json.loads(one["message"])["message"] for one in entries]
+        for event in events:
+            if event["method"] == "Network.requestWillBeSent":
+                self._asked.append(event["params"]["request"]["url"])
+        frames = [
+            one["params"]["frame"] for one in events if one["method"] == "Page.frameNavigated"
         ]
+        return any(frame.get("name") == mark for frame in frames)
 
     def _find(self, css: str) -> str:
         return str(self._post("/element", {"using": "css selector", "value": css})[_ELEMENT])

@@ -6,6 +6,7 @@ import http.server
 import threading
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from chromium import Browser
@@ -51,6 +52,40 @@ def test_what_a_page_asks_of_others_is_seen_and_nothing_comes_back(
     assert browser.script("return document.title") == "t"
     browser.reset()
     assert (browser.requests(), browser.complaints()) == ([], [])
+
+
+def test_what_is_asked_for_by_a_script_is_seen_at_once(browser: Browser, page: Path) -> None:
+    browser.open(page)
+    browser.script("document.body.append(Object.assign(new Image(), {src: 'http://192.0.2.1/c'}))")
+    assert browser.foreign_requests()[-1] == "http://192.0.2.1/c"
+    browser.script("console.error('a last word')")
+    assert "a last word" in browser.complaints()[-1]
+
+
+def test_a_log_that_arrives_late_is_waited_for_and_no_log_is_not_an_empty_one(
+    browser: Browser, page: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each log gives what it had three readings ago; then nothing at all."""
+    post, held = browser._post, {"performance": [[], [], []], "browser": [[], [], []]}
+
+    def late(path: str, body: dict[str, Any]) -> Any:
+        if path != "/se/log":
+            return post(path, body)
+        held[body["type"]].append(post(path, body))
+        return held[body["type"]].pop(0)
+
+    monkeypatch.setattr(browser, "_post", late)
+    browser.open(page)
+    asked = browser.foreign_requests()
+    assert asked == ["http://192.0.2.1/a.png", "https://example.com/b.png"]
+    assert sum("ERR_NAME_NOT_RESOLVED" in one for one in browser.complaints()) == 2
+    browser.reset()
+    assert (browser.requests(), browser.complaints()) == ([], [])
+    monkeypatch.setattr(
+        browser, "_post", lambda path, body: [] if path == "/se/log" else post(path, body)
+    )
+    with pytest.raises(AssertionError, match=r"the logs \['browser', 'performance'\] are late"):
+        browser._read_logs(seconds=0.2)
 
 
 @pytest.fixture
