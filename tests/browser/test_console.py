@@ -372,7 +372,7 @@ def test_a_label_that_cannot_be_is_refused_and_what_was_typed_stays(
     browser.clear("#new-label")
     browser.type("#new-label", "\u05de\u05e8\u05e7 (3)")
     browser.press("Enter")
-    browser.wait("!document.querySelector('dialog')")
+    browser.wait("!document.querySelector('#new-label')")
     browser.wait("document.body.innerText.includes('Nothing is waiting')")
     browser.press("t")
     browser.wait("document.querySelector('.chips li')")
