@@ -4,6 +4,7 @@ drawn: loading rich takes longer than many a command does.
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -22,6 +23,9 @@ from rich.table import Table
 from cfedge.printable import escaped
 
 __all__ = ["bar", "draw_table"]
+
+#: Characters of a line, more than any table here has.
+_AS_WIDE_AS_IT_GETS = 100_000
 
 
 class _Console(Console):
@@ -44,8 +48,17 @@ def draw_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[objec
         )
     for row in rows:
         table.add_row(*("-" if value is None else escaped(str(value)) for value in row))
-    width = None if sys.stdout.isatty() else 160
-    _Console(width=width, markup=False, emoji=False, highlight=False).print(table)
+    _Console(width=_width(), markup=False, emoji=False, highlight=False).print(table)
+
+
+def _width() -> int | None:
+    """Return how wide a table may be: as the terminal is (None), or as COLUMNS says; elsewhere, where
+    programs read lines, as wide as it gets.
+    """
+    asked = os.environ.get("COLUMNS", "")
+    if sys.stdout.isatty() or (asked.isdecimal() and int(asked) > 0):
+        return None
+    return _AS_WIDE_AS_IT_GETS
 
 
 @contextmanager

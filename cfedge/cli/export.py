@@ -186,7 +186,10 @@ def _show(done: Exported, out: Path, gate: Gate) -> None:
     )
     title = f"{out}: {size(done.size_bytes)}; labels right before and after quantising, task given"
     print_table(title, columns, [_row(task) for task in done.parity])
-    say("drop and error ratio: int8 against float, with the 95% interval")
+    say(
+        "drop and error ratio: int8 against float, with limits that are 95% certain each; the lower"
+        " one says that int8 is worse where the gate's test says so"
+    )
     say(_passed(beyond(done.parity, gate)))
     if done.float_layers:
         say(f"left in float32: {', '.join(done.float_layers)}")

@@ -26,7 +26,7 @@ from cfedge.runtime.engine import Engine
 from cfedge.train.workspace.folder import WorkspaceFolder
 from cfedge.train.workspace.index import file_name
 from cfedge.train.workspace.learned_task import HeldOut
-from cfedge_export.paired import bootstrap, sign_test
+from cfedge_export.paired import drop_limits, sign_test
 
 if TYPE_CHECKING:
     from cfedge.train.learn.tail import TorchTail
@@ -41,11 +41,12 @@ class TaskParity:
     """One task's comparison on its N held-out examples.
 
     `cosine_*` are the smallest cosines between features of the two paths named; `agreement` the
-    share of equal decisions, ONNX int8 against ONNX float; `drop` in points with the 95 % interval
-    `drop_interval` (paired bootstrap, seeded); `error_ratio` is int8 / float errors (None: float
-    made none) with its interval; `lost` and `won` count the examples that only float and only int8
-    got right, and `p_value` is the one-sided sign test of "int8 loses no more than it wins". Where torch
-    is not installed, what it would have said is None.
+    share of equal decisions, ONNX int8 against ONNX float; `drop` in points, between the limits
+    `drop_interval`, each 95 % certain (`cfedge_export.paired.drop_limits`); `error_ratio` is int8 /
+    float errors (None: float made none), between the same limits, for as many float errors as there
+    were; `lost` and `won` count the examples that only float and only int8 got right, and `p_value`
+    is the one-sided sign test of "int8 loses no more than it wins". Where torch is not installed,
+    what it would have said is None.
     """
 
     task: str
@@ -189,9 +190,9 @@ def _task_parity(
     accuracy_torch = None
     if by_torch is not None:
         accuracy_torch = float((_decide(by_torch, trunk, adapter) == held_out.classes).mean())
-    drop, ratio = bootstrap(float_right, int8_right, np.random.default_rng(0))
     errors = int((~float_right).sum()), int((~int8_right).sum())
     lost, won = int((float_right & ~int8_right).sum()), int((~float_right & int8_right).sum())
+    low, high = drop_limits(lost, won, len(held_out.inputs))
     return TaskParity(
         task=name,
         examples=len(held_out.inputs),
@@ -202,13 +203,23 @@ def _task_parity(
         accuracy_float=float(float_right.mean()),
         accuracy_int8=float(int8_right.mean()),
         drop=100 * float(float_right.mean() - int8_right.mean()),
-        drop_interval=drop,
+        drop_interval=(100 * low, 100 * high),
         error_ratio=errors[1] / errors[0] if errors[0] else None,
-        error_ratio_interval=ratio,
+        error_ratio_interval=_ratio_limits(low, high, errors[0], len(held_out.inputs)),
         lost=lost,
         won=won,
         p_value=sign_test(lost, won),
     )
+
+
+def _ratio_limits(
+    low: float, high: float, errors: int, examples: int
+) -> tuple[float, float] | None:
+    """Limits of int8 / float errors: a drop in shares makes so many of the N examples errors more."""
+    if not errors:
+        return None
+    least, most = (max(0.0, 1 + drop * examples / errors) for drop in (low, high))
+    return least, most
 
 
 def _decide(features: Floats, trunk: Floats, adapter: Adapter) -> NDArray[np.int64]:

@@ -13,14 +13,13 @@ from dataclasses import dataclass
 
 from cfedge.counted import counted
 from cfedge.errors import ParityError, UsageError
+from cfedge_export.paired import SIGNIFICANT
 from cfedge_export.parity import TaskParity
 
 __all__ = ["Gate", "beyond", "check"]
 
 #: torch and ONNX Runtime compute the same float32 graph: features differ by rounding only.
 TORCH_COSINE = 0.9999
-#: Level of the sign test.
-SIGNIFICANT = 0.05
 
 
 @dataclass(frozen=True)

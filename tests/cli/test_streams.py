@@ -18,6 +18,7 @@ from command_line import run as here
 from every import cases
 from test_storage import Disk
 
+from cfedge.cli.show import print_table
 from cfedge.cli.streams import LINE_BYTES, lines
 from cfedge.errors import InputError, StorageError, UsageError
 
@@ -293,3 +294,18 @@ def test_letters_that_the_terminal_cannot_show_are_escaped(tiny_bundle: Path) ->
     for environment in (ASCII, UTF8):
         done = run("predict", tiny_bundle, "--json", given=b"\xff\n", **environment)
         assert "error" in json.loads(done.stdout)
+
+
+def test_a_tables_rows_are_lines_in_a_pipe_and_as_wide_as_columns_says(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    widths = {}
+    for asked in ("40", "", "0", "-3", "wide"):
+        monkeypatch.setenv("COLUMNS", asked)
+        print_table("a title", ("task", "words"), [("lighting", "word " * 60), ("rooms", "x" * 90)])
+        printed = capsys.readouterr().out
+        widths[asked] = max(map(len, printed.splitlines()))
+        assert printed.count("word") == 61
+        assert ("x" * 90 in printed) == (asked != "40")
+    assert widths.pop("40") == 40
+    assert len(set(widths.values())) == 1

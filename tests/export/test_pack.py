@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from pathlib import Path
 
 import numpy as np
@@ -18,7 +19,7 @@ from cfedge.train.workspace.folder import WorkspaceFolder
 from cfedge_export import pack, parity, parity_gate
 from cfedge_export.build_bundle import build
 from cfedge_export.pack import export
-from cfedge_export.paired import sign_test
+from cfedge_export.paired import drop_limits, sign_test
 
 
 def test_a_bundle_holds_what_the_manifest_names_and_nothing_else(tiny_bundle: Path) -> None:
@@ -138,6 +139,33 @@ def test_the_gate_refuses_a_drop_a_ratio_and_a_disagreement_with_torch() -> None
 )
 def test_the_sign_test_is_exact(lost: int, won: int, p: float) -> None:
     assert sign_test(lost, won) == p
+
+
+def test_the_limits_of_a_drop_say_what_the_sign_test_says() -> None:
+    for examples in (5, 24, 300):
+        for lost in range(min(examples, 12) + 1):
+            for won in range(min(examples - lost, 6) + 1):
+                low, high = drop_limits(lost, won, examples)
+                assert -1 <= low <= (lost - won) / examples <= high <= 1
+                assert (low > 0) == (sign_test(lost, won) <= 0.05)
+                assert (-high, -low) == drop_limits(won, lost, examples)
+    assert [f"{100 * limit:.2f}" for limit in drop_limits(4, 0, 24)] == ["-4.35", "41.18"]
+
+
+def test_each_limit_of_a_drop_misses_one_in_twenty_at_most() -> None:
+    examples = 12
+    seen = [(lost, won) for lost in range(13) for won in range(13 - lost)]
+    ways = [math.comb(12, lost) * math.comb(12 - lost, won) for lost, won in seen]
+    lows = [drop_limits(*one, examples)[0] for one in seen]
+    for differ in (0.02, 0.1, 0.3, 0.6, 0.9, 0.99):
+        for share in (0.02, 0.2, 0.35, 0.45, 0.5, 0.55, 0.7, 0.9, 0.99):
+            loses, wins = differ * share, differ * (1 - share)
+            missed = sum(
+                many * loses**lost * wins**won * (1 - differ) ** (12 - lost - won)
+                for many, (lost, won), low in zip(ways, seen, lows, strict=True)
+                if low > loses - wins + 1e-12
+            )
+            assert missed <= 0.05
 
 
 def test_what_chance_explains_passes_unless_the_gate_is_strict() -> None:

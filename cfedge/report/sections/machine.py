@@ -100,7 +100,7 @@ def parity(contents: Contents) -> Section | None:
         series=("float32", "as shipped"),
     )
     behind = table(
-        ["task", "inputs", "float32 right", "as shipped right", "drop in points", "interval", "same answers"],
+        ["task", "inputs", "float32 right", "as shipped right", "drop in points", "limits", "same answers"],
         [
             [
                 one.task, one.examples, percent(one.accuracy_float), percent(one.accuracy_shipped), f"{one.drop:.2f}",
