@@ -17,13 +17,15 @@ pairs (for answers, over pairs of processes: the least and the largest of them a
 
     python benchmarks/against_before.py --before 8f08101
 
-``--quick`` tries the script. ``--made FOLDER`` keeps what both sides have made and takes it up
+``--now COMMIT`` takes that commit in the place of this tree, so that what one change costs can be
+told from what others do; ``--name X`` writes against_before_X.json. ``--quick`` tries the script. ``--made FOLDER`` keeps what both sides have made and takes it up
 again.
 """
 
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
 import os
 import shutil
@@ -31,7 +33,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -227,34 +229,54 @@ def measured(sides: list[Side], counts: dict[str, int]) -> dict[str, object]:
     return found
 
 
+def _git(*words: object) -> str:
+    done = subprocess.run(
+        ["git", *map(str, words)], cwd=ROOT, check=True, capture_output=True, text=True
+    )
+    return done.stdout.strip()
+
+
+def _commit(name: str) -> str:
+    return _git("rev-parse", f"{name}^{{commit}}")
+
+
+@contextlib.contextmanager
+def trees(commits: dict[str, str], scratch: Path) -> Iterator[dict[str, Path]]:
+    """A working tree of each commit, gone afterwards."""
+    try:
+        for name, commit in commits.items():
+            _git("worktree", "add", "--detach", scratch / name, commit)
+        yield {name: scratch / name for name in commits}
+    finally:
+        for name in commits:
+            _git("worktree", "remove", "--force", scratch / name)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--before", default="8f08101", help="commit")
+    parser.add_argument("--now", help="commit; else this tree")
+    parser.add_argument("--name", help="write against_before_NAME.json")
     parser.add_argument("--made", type=Path, help="keep what both sides make in this folder")
     parser.add_argument("--quick", action="store_true", help="try the script; write nothing")
     chosen = parser.parse_args()
-
-    def git(*words: object) -> str:
-        done = subprocess.run(
-            ["git", *map(str, words)], cwd=ROOT, check=True, capture_output=True, text=True
-        )
-        return done.stdout.strip()
-
-    commit = git("rev-parse", f"{chosen.before}^{{commit}}")
-    with tempfile.TemporaryDirectory() as scratch:
-        made, code = (chosen.made or Path(scratch)).resolve(), Path(scratch) / "code"
-        git("worktree", "add", "--detach", code, commit)
-        try:
-            sides = [Side("before", code, made / "before"), Side("now", ROOT, made / "now")]
-            for side in sides:
-                start = time.perf_counter()
-                side.make()
-                print(f"{side.name}: made in {time.perf_counter() - start:.0f} s", flush=True)
-            found = measured(sides, QUICK if chosen.quick else COUNTS)
-        finally:
-            git("worktree", "remove", "--force", code)
+    commits = {"before": _commit(chosen.before)}
+    if chosen.now:
+        commits["now"] = _commit(chosen.now)
+    with (
+        tempfile.TemporaryDirectory() as scratch,
+        trees(commits, Path(scratch) / "code") as code,
+    ):
+        made = (chosen.made or Path(scratch)).resolve()
+        sides = [Side(name, code.get(name, ROOT), made / name) for name in ("before", "now")]
+        for side in sides:
+            start = time.perf_counter()
+            side.make()
+            print(f"{side.name}: made in {time.perf_counter() - start:.0f} s", flush=True)
+        found = measured(sides, QUICK if chosen.quick else COUNTS)
     if not chosen.quick:
-        record.write("against_before", {"before": commit, **found}, threads=1)
+        name = f"against_before_{chosen.name}" if chosen.name else "against_before"
+        record.write(name, {**commits, **found}, threads=1)
 
 
 if __name__ == "__main__":
