@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -23,6 +24,7 @@ from cfedge.counted import counted
 
 if TYPE_CHECKING:
     from cfedge.train.change.update import Updated
+    from cfedge.train.learn.new_examples import Contradicted
 
 __all__ = ["register"]
 
@@ -95,9 +97,12 @@ def update(
     if json:
         pairs = [dataclasses.asdict(pair) for pair in certified.overlaps]
         row = {**certified.tasks[task].record(), "overlaps": pairs, "left_out": new.again}
+        row["contradicted"] = len(new.contradicted)
         print_json(row)
         return
     say(_updated(task, new))
+    if new.contradicted:
+        say(_contradicted(task, new.contradicted))
     for line in advice(certified, {task: loaded}, workspace=str(workspace)):
         say(line)
 
@@ -118,6 +123,17 @@ def _updated(name: str, new: Updated) -> str:
         f" {new.right_before} of its {new.old_held_out} old held-out examples rightly and the new"
         f" one {new.right_now}; of all {len(right)}, old and new, it answers {sum(right)}"
         f"{doubt if 2 * sum(fresh) < len(fresh) else ''}"
+    )
+
+
+def _contradicted(name: str, found: Sequence[Contradicted]) -> str:
+    value, before, now = found[0]
+    were = "was" if len(found) == 1 else "were"
+    return (
+        f"{name}: {counted(len(found), 'input')} that it is judged by {were} learned with another"
+        f" label, the first {str(value)!r:.80} ({before!r:.80} before, {now!r:.80} now). What it is"
+        f" judged by keeps the label that it had; if that was wrong, learn the task anew: cfedge add"
+        " --replace"
     )
 
 

@@ -27,7 +27,7 @@ from cfedge.train.examples.labels import check_classes
 from cfedge.train.features.statistics import TaskStatistics
 from cfedge.train.learn.finished_head import finished, judged_scores
 from cfedge.train.learn.head import closed_form_head, no_slots
-from cfedge.train.learn.new_examples import NewExamples
+from cfedge.train.learn.new_examples import Contradicted, NewExamples
 from cfedge.train.workspace.folder import WorkspaceFolder
 from cfedge.train.workspace.learned_task import HeldOut, LearnedTask
 
@@ -52,10 +52,12 @@ class Updated(NamedTuple):
     examples
         New ones that were learned from.
     old_held_out, right_before, right_now
-        Held-out examples that the old version had and that still have one label; of them those
-        whose label the old version and the new one answer, with the task given.
+        Held-out examples that the old version had; of them those whose label the old version and
+        the new one answer, with the task given.
     again
         Examples that the task had before, with the same label: they were left out.
+    contradicted
+        Old held-out examples whose input was learned with another label: they keep theirs.
     """
 
     task: LearnedTask
@@ -65,6 +67,7 @@ class Updated(NamedTuple):
     right_before: int
     right_now: int
     again: int = 0
+    contradicted: tuple[Contradicted, ...] = ()
 
 
 def update(
@@ -95,8 +98,8 @@ def update(
         There is no such task, or the new version answers the old held-out examples worse; the
         workspace is unchanged.
     DataError
-        Nothing of `examples` is new; or a class would have no held-out example: a new one has too
-        few, or inputs of the old ones came again with another label.
+        Nothing of `examples` is new; a new class would have no held-out example; or most of the old
+        held-out inputs came again with another label.
     """
     check_drop(max_drop)
     old = workspace.task(name)
@@ -121,15 +124,16 @@ def update(
     check_labels(held_out, classes)
     encoder = workspace.encoder(threads=settings.threads or 1)
     new = NewExamples.encoded(encoder, examples, held_out, old, classes, progress or Quiet())
-    task = _learned(old, new, classes)
+    task, held = _learned(old, new, classes), len(old.held_out.inputs)
     updated = Updated(
         task,
         added=tuple(classes[len(old.record.classes) :]),
         examples=len(examples),
-        old_held_out=len(new.still),
-        right_before=int((old.held_out.answers == old.held_out.classes)[new.still].sum()),
-        right_now=int((task.held_out.answers == task.held_out.classes)[: len(new.still)].sum()),
+        old_held_out=held,
+        right_before=int((old.held_out.answers == old.held_out.classes).sum()),
+        right_now=int((task.held_out.answers == task.held_out.classes)[:held].sum()),
         again=again,
+        contradicted=new.contradicted,
     )
     _check_no_worse(name, updated, max_drop)
     workspace.put(task, replace=True)
@@ -236,10 +240,11 @@ def _best(old: LearnedTask, statistics: TaskStatistics, new: NewExamples) -> _Ve
 def _check_no_worse(name: str, new: Updated, max_drop: float) -> None:
     """Refuse a version that answers the old held-out examples worse."""
     lost = new.right_before - new.right_now
+    other = f" ({len(new.contradicted)} of these came again with another label)"
     if lost > 1 and 100 * lost / new.old_held_out > max_drop:
         raise TaskError(
             f"task {name!r}: expected an update that costs its old held-out examples at most"
             f" {max_drop:g} points, found {new.right_before} of {new.old_held_out} right before and"
-            f" {new.right_now} after; the old version stays: give more examples, or allow more with"
-            " --max-drop"
+            f" {new.right_now} after{other if new.contradicted else ''}; the old version stays: give"
+            " more examples, or allow more with --max-drop"
         )
