@@ -13,7 +13,6 @@ import json
 import os
 import subprocess
 import sys
-import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,6 +27,7 @@ from cfedge.errors import CfedgeError
 from cfedge.inputs.modality import Input, Modality
 from cfedge.runtime.adapters import AdapterStats
 from cfedge.runtime.golden import golden_inputs
+from cfedge.scratch import scratch_folder
 from cfedge.store import bundle_at
 
 __all__ = [
@@ -146,14 +146,14 @@ def of_backbone(
     CfedgeError
         The child did not answer.
     """
-    with tempfile.TemporaryDirectory(prefix="cfedge-backbone-") as scratch:
+    with scratch_folder() as scratch:
         for role in backbone.files():
-            (Path(scratch) / role).write_bytes(files[role])
-        (Path(scratch) / "backbone.json").write_text(
+            (scratch / role).write_bytes(files[role])
+        (scratch / "backbone.json").write_text(
             json.dumps(dataclasses.asdict(backbone)), encoding="utf-8"
         )
         modality = cfedge.inputs.of(backbone.input, files, verified=True)
-        return _measured(_BACKBONE, Path(scratch), dumped(modality, inputs), runs, threads)
+        return _measured(_BACKBONE, scratch, dumped(modality, inputs), runs, threads)
 
 
 def golden(bundle: Bundle) -> tuple[Modality, list[Input]]:
@@ -217,9 +217,9 @@ def _measured(
     adapter_bytes: int | None = None,
 ) -> Footprint:
     code = _ANSWER.replace("OPEN", opening.strip())
-    with tempfile.TemporaryDirectory(prefix="cfedge-cache-") as cache:
+    with scratch_folder() as cache:
         arguments = [str(path), str(threads), str(runs), str(UNTIMED), json.dumps(adapter_bytes)]
-        found = json.loads(child(code, arguments, content, {"CFEDGE_CACHE": cache}))
+        found = json.loads(child(code, arguments, content, {"CFEDGE_CACHE": str(cache)}))
     if found["rss"] is None:
         raise CfedgeError(
             "bench: expected a system that tells a process's peak memory, found none; measure it"

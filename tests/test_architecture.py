@@ -35,6 +35,7 @@ LAYERS = [
     ("cfedge.inputs",),
     (
         "cfedge.storage",
+        "cfedge.scratch",
         "cfedge.outside",
         "cfedge.lookup",
         "cfedge.device",

@@ -44,6 +44,15 @@ __all__ = ["app", "main"]
 #: Packages of the workshop's extras: on a device a command that needs one says so in a line.
 WORKSHOP = {"onnx", "optimum", "scipy", "sklearn", "torch", "transformers"}
 
+#: What a disk refuses where no part of cfedge looks for it, and the next step.
+_REFUSED = {
+    errno.ENAMETOOLONG: "shorten it",
+    errno.ENOSPC: "make room",
+    errno.EDQUOT: "make room, or ask for more",
+    errno.EFBIG: "ask for the right to write larger files",
+    errno.EROFS: "choose another place",
+    errno.EIO: "check the disk",
+}
 #: As a shell says it of what Ctrl-C ended.
 _INTERRUPTED = 130
 
@@ -120,6 +129,18 @@ def _asked_for(words: list[str]) -> typer.Typer:
     return one if one.registered_commands or one.registered_groups else app
 
 
+def _refusal(error: OSError) -> str | None:
+    """Say what a disk refused to a package that cfedge uses; None where it was no disk."""
+    if error.errno == errno.ENOENT and error.filename is None:  # `tempfile`: torch asks for one too
+        return (
+            f"could not make a temporary file: {error.strerror}; make room, or name a folder of"
+            " another disk in TMPDIR"
+        )
+    step = _REFUSED.get(error.errno or 0)
+    named = "a file" if error.filename is None else repr(str(error.filename)[:70])
+    return step and f"could not use {named}: {error.strerror}; {step}"
+
+
 def main(arguments: list[str] | None = None) -> Any:
     """Run the command line; a deliberate error becomes one line and its exit code."""
     prepare()
@@ -130,12 +151,9 @@ def main(arguments: list[str] | None = None) -> Any:
         say(f"cfedge: {' '.join(str(error).split())}", error=True)
         raise SystemExit(error.exit_code) from error
     except OSError as error:
-        if error.errno != errno.ENAMETOOLONG:
+        if (said := _refusal(error)) is None:
             raise
-        say(
-            f"cfedge: could not use {str(error.filename)[:70]!r}: {error.strerror}; shorten it",
-            error=True,
-        )
+        say(f"cfedge: {said}", error=True)
         raise SystemExit(StorageError.exit_code) from error
     except KeyboardInterrupt:
         raise SystemExit(_INTERRUPTED) from None

@@ -10,6 +10,7 @@ import codecs
 import contextlib
 import errno
 import os
+import stat
 import sys
 from collections.abc import Iterator
 from typing import BinaryIO
@@ -57,10 +58,21 @@ def guarded() -> Iterator[None]:
     except OSError as error:
         if error.errno not in _FULL or error.filename is not None:
             raise
+        if not _has_disk():
+            raise
         _let_go()
         raise StorageError(
             f"could not write to standard output: {error.strerror}; make room and run it again"
         ) from error
+
+
+def _has_disk() -> bool:
+    """Whether standard output goes where there may be no room: a terminal or a pipe never says so."""
+    try:
+        handle = sys.stdout.fileno()
+        return not (os.isatty(handle) or stat.S_ISFIFO(os.fstat(handle).st_mode))
+    except (AttributeError, OSError, ValueError):
+        return False
 
 
 def _let_go() -> None:

@@ -5,13 +5,13 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-import tempfile
 from collections.abc import Iterable
 from pathlib import Path
 from typing import NamedTuple
 
 from cfedge.errors import CfedgeError
 from cfedge.runtime.prediction import Prediction
+from cfedge.scratch import scratch_folder
 
 __all__ = ["Question", "answers_without_torch"]
 
@@ -31,7 +31,10 @@ def answers_without_torch(bundle: Path, asked: Iterable[Question]) -> list[Predi
     CfedgeError
         The process failed.
     """
-    with tempfile.TemporaryFile("w+", encoding="utf-8") as questions:
+    with (
+        scratch_folder() as scratch,
+        (scratch / "questions").open("w+", encoding="utf-8") as questions,
+    ):
         questions.writelines(json.dumps(one._asdict()) + "\n" for one in asked)
         questions.seek(0)
         done = subprocess.run(

@@ -8,11 +8,10 @@ door; errors and lines are told of the packed file.
 from __future__ import annotations
 
 import bz2
+import contextlib
 import gzip
 import lzma
 import re
-import shutil
-import tempfile
 import zlib
 from collections.abc import Callable, Iterator
 from pathlib import Path, PurePosixPath
@@ -24,6 +23,7 @@ from cfedge.doors.columns import quoted
 from cfedge.doors.reading import Reading, Record, Sheet
 from cfedge.doors.xz import opened_xz
 from cfedge.errors import DataError, MissingExtraError
+from cfedge.scratch import no_room, scratch_folder
 
 __all__ = ["PACKED", "sheet"]
 
@@ -60,23 +60,19 @@ def sheet(path: Path, reading: Reading, door: _Door, suffixes: tuple[str, ...]) 
     MissingExtraError
         See `door`.
     """
-    place = tempfile.mkdtemp(prefix="cfedge-")
-    done = False
-    try:
+    with contextlib.ExitStack() as unpacked:
+        place = unpacked.enter_context(scratch_folder())
         unpack = _from_archive if is_archive(path) else _alone
-        table = unpack(path, Path(place), suffixes, reading)
+        table = unpack(path, place, suffixes, reading)
         try:
             opened = door(table, reading)
         except (DataError, MissingExtraError) as error:
             raise _named(error, table, path) from error
-        done = True
-    finally:
-        if not done:
-            shutil.rmtree(place, ignore_errors=True)
+        kept = unpacked.pop_all()
 
     def close() -> None:
         opened.close()
-        shutil.rmtree(place, ignore_errors=True)
+        kept.close()
 
     return Sheet(opened.header, _rows(opened.rows, table, path), opened.unit, close)
 
@@ -146,14 +142,13 @@ def _plain(name: str, suffix: str) -> str:
 def _copy(packed: IO[bytes], table: Path, path: Path) -> None:
     """Unpack, and refuse what becomes too large before it is."""
     size = 0
-    with table.open("wb", buffering=0) as file:
+    with no_room(table.parent):
+        file = table.open("wb", buffering=0)
+    with file:
         while piece := packed.read(_PIECE):
             size += len(piece)
             check_growth(path, size)
-            try:
-                file.write(piece)
-            except OSError as error:
-                raise DataError(
-                    f"could not unpack {path}: {error.strerror or error}; free some space in"
-                    f" {table.parent.parent}, or unpack it yourself"
-                ) from error
+            left = memoryview(piece)
+            with no_room(table.parent):
+                while left:  # a disk that is nearly full takes a part, and refuses the rest
+                    left = left[file.write(left) :]

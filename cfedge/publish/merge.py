@@ -5,7 +5,6 @@ meet. What would become of this channel's tasks at the other site's word is aske
 
 from __future__ import annotations
 
-import tempfile
 import time
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
@@ -27,6 +26,7 @@ from cfedge.publish.repository import Repository
 from cfedge.publish.restate_child import restate_in_child
 from cfedge.publish.restate_golden import Restated
 from cfedge.publish.there import There
+from cfedge.scratch import scratch_folder
 from cfedge.sync.transport import Source
 
 __all__ = ["Merged", "merge"]
@@ -116,9 +116,9 @@ def merge(
         Of the other repository, or its clocks are ahead of any history; nothing was changed.
     """
     repository = Repository(folder)
-    with repository.writing(), tempfile.TemporaryDirectory() as temporary:
+    with repository.writing(), scratch_folder() as temporary:
         before = Channel.existing(repository, channel)
-        there = There.follow(other, root, Path(temporary), other_channel or channel, now, wait)
+        there = There.follow(other, root, temporary, other_channel or channel, now, wait)
         meeting = _Meeting.of(before, there, keys.site, erase=erase)
         check_accepted(meeting.handed_over, accept)
         return meeting.commit(

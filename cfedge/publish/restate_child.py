@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
-import tempfile
 from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
@@ -24,6 +23,7 @@ from cfedge.publish.restate_golden import Restated, restate
 from cfedge.runtime.child import LIMITS, answer_parent, ask_child
 from cfedge.runtime.engine import Engine
 from cfedge.runtime.verify_here import answer_largest
+from cfedge.scratch import scratch_folder
 
 __all__ = ["main", "restate_here", "restate_in_child"]
 
@@ -51,21 +51,21 @@ def restate_in_child(
     manifest, spare = bundle.manifest, spare or {}
     tasks = len(manifest.tasks)
     with (
-        tempfile.TemporaryDirectory(prefix="cfedge-") as temporary,
+        scratch_folder() as temporary,
         (progress or Quiet()).track("checking golden vectors", tasks) as advance,
     ):
-        folder = Path(temporary) / "bundle"
+        folder = temporary / "bundle"
         files = {ref.sha256: bundle[ref] for ref in manifest.files().values()}
         write(Bundle(manifest, files), folder)
         for part in (_SPARE, _MADE):
-            (Path(temporary) / part).mkdir()
+            (temporary / part).mkdir()
         for ref in spare.values():
-            (Path(temporary) / _SPARE / ref.sha256).write_bytes(bundle[ref])
+            (temporary / _SPARE / ref.sha256).write_bytes(bundle[ref])
         named = {task: dataclasses.asdict(ref) for task, ref in spare.items()}
         asked = {"spare": named, "here": sorted(here)}
         said = ask_child(__name__, folder, manifest, asked, limits=_LIMITS)
         golden = {task: FileRef(**ref) for task, ref in said["golden"].items()}
-        made = {name: _made(Path(temporary) / _MADE / name) for name in said["made"]}
+        made = {name: _made(temporary / _MADE / name) for name in said["made"]}
         advance(tasks)
     return Restated(
         golden=golden,

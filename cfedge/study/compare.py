@@ -7,7 +7,6 @@ Everything runs on the arithmetic that ships (int8 trunk and tail) and is scored
 from __future__ import annotations
 
 import shutil
-import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -16,6 +15,7 @@ from pathlib import Path
 import numpy as np
 
 from cfedge.progress import Progress, Quiet
+from cfedge.scratch import scratch_folder
 from cfedge.study.models import measure
 from cfedge.study.one_head import joint, sequential
 from cfedge.study.options import Options, check
@@ -74,10 +74,10 @@ def compare(
         chosen = replace(settings, seed=seed + position, method=method)
         title = f"order {position + 1} of {orders}, "
         with (
-            tempfile.TemporaryDirectory(prefix="cfedge-study-") as scratch,
+            scratch_folder() as scratch,
             chosen_place(jobs=options.jobs, on=options.on, inputs=base.kind) as place,
         ):
-            run = _Run(base, stream, order, chosen, place, title, progress, Path(scratch))
+            run = _Run(base, stream, order, chosen, place, title, progress, scratch)
             workspace, each = run.learned()
             seconds.append(each)
             learned = LearnedOrder(workspace, stream, order, progress)

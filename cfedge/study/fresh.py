@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from cfedge.progress import Progress
 from cfedge.runtime.engine import Engine
+from cfedge.scratch import scratch_folder
 from cfedge.study.compare import compare
 from cfedge.study.options import Options
 from cfedge.study.results import Study
@@ -49,9 +49,9 @@ def compare_fresh(
     unknown
         Inputs of no task; none: how well they are told apart is not measured.
     """
-    with tempfile.TemporaryDirectory(prefix="cfedge-study-") as scratch:
+    with scratch_folder() as scratch:
         base = make_backbone(
-            Path(scratch) / "base",
+            scratch / "base",
             weights.name,
             folder=weights.folder,
             split=weights.split,

@@ -7,7 +7,7 @@ from __future__ import annotations
 import contextlib
 import os
 import stat
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from datetime import datetime
 from pathlib import Path
 
@@ -121,7 +121,7 @@ class Reading(FetcherInterface):
         """See `tuf.ngclient.FetcherInterface`."""
         if url not in self._answered:
             try:
-                self._answered[url] = super().download_bytes(url, max_length)
+                self._answered[url] = self._in_memory(url, max_length)
             except exceptions.DownloadHTTPError as error:
                 self._answered[url] = error
         answer = self._answered[url]
@@ -129,14 +129,28 @@ class Reading(FetcherInterface):
             raise answer
         return answer
 
-    def _fetch(self, url: str) -> Iterator[bytes]:
+    def _in_memory(self, url: str, max_length: int) -> bytes:
+        """Metadata are small: python-tuf would put them into a temporary file, for which a device
+        may have no place.
+        """
+        data = bytearray()
+        with contextlib.closing(self._fetch(url)) as pieces:
+            for piece in pieces:
+                data += piece
+                if len(data) > max_length:
+                    raise exceptions.DownloadLengthMismatchError(
+                        f"more than {max_length} bytes of {url}"
+                    )
+        return bytes(data)
+
+    def _fetch(self, url: str) -> Generator[bytes, None, None]:
         try:
             received = self._source.read(url.removeprefix("/"))
         except Missing as error:
             raise exceptions.DownloadHTTPError(f"{url}: not found", 404) from error
         return received.pieces
 
-    def fetch(self, url: str) -> Iterator[bytes]:
+    def fetch(self, url: str) -> Generator[bytes, None, None]:
         """As `_fetch`, whose errors are this project's."""
         return self._fetch(url)
 

@@ -8,13 +8,12 @@ option for it). docs/decisions/0015-schemes.md says what else was tried.
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Collection
-from pathlib import Path
 
 import onnx
 from onnx import ModelProto, TensorProto, helper, numpy_helper
 
+from cfedge.scratch import scratch_folder
 from cfedge_export.quiet import quiet
 
 __all__ = ["quantize_products"]
@@ -37,8 +36,7 @@ def quantize_products(model: ModelProto, nodes: Collection[str]) -> ModelProto:
         operators_to_quantize=["MatMul"],
     )
     weights = [node.input[1] for node in model.graph.node if node.name in nodes]
-    with quiet(), tempfile.TemporaryDirectory(prefix="cfedge-quantize-") as scratch:
-        folder = Path(scratch)
+    with quiet(), scratch_folder() as folder:
         onnx.save(_typed(model), folder / "model.onnx")
         ORTQuantizer(folder / "model.onnx").quantize(
             settings, save_dir=folder, file_suffix="quantized"

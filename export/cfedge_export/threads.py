@@ -8,9 +8,7 @@ say which would.
 from __future__ import annotations
 
 import math
-import tempfile
 from collections.abc import Mapping
-from pathlib import Path
 
 import onnx
 
@@ -19,6 +17,7 @@ from cfedge.bundle.files import Bundle, write
 from cfedge.device import this_board, usable_cores
 from cfedge.footprint import Footprint
 from cfedge.progress import Progress
+from cfedge.scratch import scratch_folder
 from cfedge.train.workspace.folder import WorkspaceFolder
 from cfedge_export.budget import Budget, BudgetFit, Configuration, fit, thread_counts
 from cfedge_export.draft import family_of
@@ -43,8 +42,8 @@ def fit_threads(
         Configuration(backbone.scheme, backbone.split, threads)
         for threads in thread_counts(usable_cores())
     ]
-    with tempfile.TemporaryDirectory(prefix="cfedge-budget-") as scratch:
-        folder = Path(scratch) / "bundle"
+    with scratch_folder() as scratch:
+        folder = scratch / "bundle"
         write(bundle, folder)
         return fit(
             configurations,

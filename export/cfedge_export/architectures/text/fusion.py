@@ -6,7 +6,6 @@ varies -> pack query, key and value into one product.
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
@@ -17,6 +16,7 @@ import onnx
 from onnx import ModelProto, NodeProto, helper, numpy_helper
 
 from cfedge.errors import BackboneError
+from cfedge.scratch import scratch_folder
 from cfedge_export.architectures import transformer
 from cfedge_export.names import OPSET
 from cfedge_export.pooling import drop_unread
@@ -71,13 +71,13 @@ def fused(folder: Path, heads: int, width: int) -> ModelProto:
     options.use_multi_head_attention = True
     options.enable_skip_layer_norm = options.enable_bias_skip_layer_norm = False
     options.enable_embed_layer_norm = options.enable_bias_gelu = False
-    with quiet(), tempfile.TemporaryDirectory(prefix="cfedge-export-") as scratch:
+    with quiet(), scratch_folder() as scratch:
         main_export(
-            str(folder), output=scratch, task="feature-extraction", library_name="transformers",
+            str(folder), output=str(scratch), task="feature-extraction", library_name="transformers",
             opset=OPSET, device="cpu", do_validation=False,
         )  # fmt: skip
         fused = optimize_model(
-            str(Path(scratch) / "model.onnx"), "bert", num_heads=heads, hidden_size=width,
+            str(scratch / "model.onnx"), "bert", num_heads=heads, hidden_size=width,
             opt_level=0, optimization_options=options,
         )  # fmt: skip
     model: ModelProto = fused.model
