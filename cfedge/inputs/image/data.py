@@ -21,6 +21,9 @@ from cfedge.inputs.modality import Input
 __all__ = ["ImageReader", "reader"]
 
 
+_Mark = tuple[object, ...]
+#: Pictures that are remembered, of some 700 bytes each.
+_MOST_KNOWN = 100_000
 #: Of 255: a picture of 12 bits that were saved as 16 is as dark, and so is one behind a lens cap.
 _DARK = 16
 
@@ -33,8 +36,8 @@ class _Seen(NamedTuple):
 
 
 class ImageReader:
-    """Reads pictures: a `cfedge.inputs.reader.Reader`. A file that was seen is not decoded again
-    until it changes.
+    """Reads pictures: a `cfedge.inputs.reader.Reader`. One that was seen is not decoded again: a
+    file until it changes, a frame or bytes in memory while they are the same.
     """
 
     suffixes = SUFFIXES
@@ -44,7 +47,7 @@ class ImageReader:
 
     def __init__(self) -> None:
         self._small = ImageInputs(Image("image", likeness.SIDE, likeness.SIDE, "squash"))
-        self._files: dict[tuple[str, int, int], _Seen] = {}
+        self._known: dict[_Mark, _Seen] = {}
 
     def read(self, cell: object, folder: Path, where: str) -> Input:
         """Return the path of a cell's picture, or its bytes where the cell holds them, once it has
@@ -113,13 +116,15 @@ class ImageReader:
             raise DataError(str(error).replace("input 0", where, 1)) from error
 
     def _seen(self, value: Input) -> _Seen:
-        mark = _mark(value) if isinstance(value, str | Path) else None
-        if mark is not None and mark in self._files:
-            return self._files[mark]
+        mark = _mark(value)
+        if mark is not None and mark in self._known:
+            return self._known[mark]
         pixels = self._small.prepare(value).feeds["pixels"]
         seen = _Seen(hashlib.sha256(pixels.tobytes()).hexdigest(), likeness.look(pixels[0]))
         if mark is not None:
-            self._files[mark] = seen
+            if len(self._known) >= _MOST_KNOWN:
+                del self._known[next(iter(self._known))]
+            self._known[mark] = seen
         return seen
 
 
@@ -129,10 +134,16 @@ def reader() -> ImageReader:
     return ImageReader()
 
 
-def _mark(path: str | Path) -> tuple[str, int, int] | None:
-    """What changes where a file does; None where there is none."""
+def _mark(value: Input) -> _Mark | None:
+    """What changes where a picture does; None where that cannot be told without decoding it."""
+    if isinstance(value, bytes):
+        return "bytes", hashlib.sha256(value).hexdigest()
+    if isinstance(value, np.ndarray) and value.dtype == np.uint8:
+        return "array", value.shape, hashlib.sha256(np.ascontiguousarray(value).data).hexdigest()
+    if not isinstance(value, str | Path):
+        return None
     try:
-        found = Path(path).stat()
+        found = Path(value).stat()
     except (OSError, ValueError):
         return None
-    return str(path), found.st_mtime_ns, found.st_size
+    return "file", str(value), found.st_mtime_ns, found.st_size

@@ -122,8 +122,15 @@ def update(
     classes = (*old.record.classes, *sorted(set(examples.classes) - set(old.record.classes)))
     check_classes(name, classes)
     check_labels(held_out, classes)
-    encoder = workspace.encoder(threads=settings.threads or 1)
-    new = NewExamples.encoded(encoder, examples, held_out, old, classes, progress or Quiet())
+    new = NewExamples.encoded(
+        workspace.encoder(),
+        examples,
+        held_out,
+        old,
+        classes,
+        settings.threads or 1,
+        progress or Quiet(),
+    )
     task, held = _learned(old, new, classes), len(old.held_out.inputs)
     updated = Updated(
         task,

@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 from collections.abc import Iterator, Sequence
+from itertools import chain
 from pathlib import Path
 
 import numpy as np
@@ -28,9 +29,11 @@ from cfedge.runtime.backbone import Encoded
 from cfedge.runtime.encoder import Encoder
 from cfedge.storage import write_file
 from cfedge.train.examples.examples import Examples
+from cfedge.train.features.at_once import at_once
 from cfedge.train.features.mirrored import MirroredInputs
 
 __all__ = [
+    "adapted_features",
     "cached_features",
     "check_room",
     "empty_cache",
@@ -62,6 +65,7 @@ def cached_features(
     examples: Examples,
     progress: Progress,
     *,
+    threads: int,
     hidden: bool = True,
     mirrored: bool = False,
 ) -> tuple[list[Floats], Features]:
@@ -70,6 +74,8 @@ def cached_features(
 
     Parameters
     ----------
+    threads
+        See `encoded`.
     mirrored
         Of each example in a mirror (`cfedge.inputs.modality.Modality.mirrored`).
     hidden
@@ -78,7 +84,7 @@ def cached_features(
     """
     inputs = MirroredInputs(encoder.modality, examples.inputs) if mirrored else examples.inputs
     if cache is None:
-        return encoded(encoder, inputs, progress, hidden=hidden)
+        return encoded(encoder, inputs, progress, threads=threads, hidden=hidden)
     told = list(map(reader(examples.kind).exact, examples.inputs))
     key = hashlib.sha256(canonical_json([digest, told, hidden, mirrored])).hexdigest()
     path = cache / f"{key}.safetensors"
@@ -90,7 +96,7 @@ def cached_features(
                 return [], found
             bounds = np.cumsum(arrays["lengths"].astype(np.int64))[:-1]
             return np.split(arrays["hidden"].astype(np.float32, copy=False), bounds), found
-    states, features = encoded(encoder, inputs, progress, hidden=hidden)
+    states, features = encoded(encoder, inputs, progress, threads=threads, hidden=hidden)
     if sum(one.nbytes for one in (*states, *features)) > CACHED_BYTES:
         return states, features
     kept: dict[str, NDArray[np.generic]] = {**features._asdict()}
@@ -102,14 +108,20 @@ def cached_features(
 
 
 def encoded(
-    encoder: Encoder, inputs: Sequence[Input], progress: Progress, *, hidden: bool = True
+    encoder: Encoder,
+    inputs: Sequence[Input],
+    progress: Progress,
+    *,
+    threads: int,
+    hidden: bool = True,
 ) -> tuple[list[Floats], Features]:
     """Return hidden states [...] of each input, and the features of `features_of`, a few inputs at a
-    time; DataError where memory is too small. Hidden states that are not needed are not kept.
+    time on each of the threads; DataError where memory is too small. Hidden states that are not
+    needed are not kept.
     """
     kept: list[Floats] = []
     features = None
-    for start, seen, some in _batches(encoder, inputs, progress, hidden):
+    for start, seen, some in _batches(encoder, inputs, progress, threads, hidden):
         if features is None:
             features = Features(
                 *(np.empty((len(inputs), *view.shape[1:]), np.float32) for view in some)
@@ -121,14 +133,19 @@ def encoded(
 
 
 def encoded_with(
-    encoder: Encoder, inputs: Sequence[Input], adapter: Adapter, progress: Progress
+    encoder: Encoder,
+    inputs: Sequence[Input],
+    adapter: Adapter,
+    progress: Progress,
+    *,
+    threads: int,
 ) -> tuple[Features, Floats]:
     """Return the features of `encoded`, and those behind the tail with an adapter, float32 [N, D];
     no hidden state is kept.
     """
     parts: list[Features] = []
     adapted: list[Floats] = []
-    for _, seen, some in _batches(encoder, inputs, progress, hidden=False):
+    for _, seen, some in _batches(encoder, inputs, progress, threads, hidden=False):
         parts.append(some)
         adapted += encoder.adapted(seen, adapter)
     return Features(*(np.concatenate(views) for views in zip(*parts, strict=True))), np.stack(
@@ -136,22 +153,43 @@ def encoded_with(
     )
 
 
+def adapted_features(
+    encoder: Encoder, encoded: Encoded, adapter: Adapter, *, threads: int
+) -> Floats:
+    """Return the features behind the tail with an adapter, float32 [N, D], of inputs that were
+    encoded.
+    """
+
+    def work(start: int) -> list[Floats]:
+        rows = range(start, min(start + _STEP, len(encoded.hidden)))
+        return encoder.adapted(encoded.of(rows), adapter)
+
+    parts = at_once(work, range(0, len(encoded.hidden), _STEP), threads)
+    return np.stack([features for part in parts for features in part])
+
+
 def _batches(
-    encoder: Encoder, inputs: Sequence[Input], progress: Progress, hidden: bool
+    encoder: Encoder, inputs: Sequence[Input], progress: Progress, threads: int, hidden: bool
 ) -> Iterator[tuple[int, Encoded, Features]]:
     """Encode a few inputs at a time; where the first begin there must be room for all."""
     room = free_bytes()
+
+    def work(start: int) -> tuple[int, Encoded, Features]:
+        return start, *features_of(encoder, inputs[start : start + _STEP])
+
+    starts = range(0, len(inputs), _STEP)
     with progress.track("running the frozen encoder", len(inputs)) as advance:
-        for start in range(0, len(inputs), _STEP):
-            try:
-                seen, features = features_of(encoder, inputs[start : start + _STEP])
-            except InputError as error:  # its number is of these few
-                raise DataError(f"examples{str(error)[str(error).index(':') :]}") from error
-            if not start:
-                states = seen.hidden if hidden else []
-                check_room(len(inputs), _bytes_each(states, features), room)
-            yield start, seen, features
-            advance(len(seen.hidden))
+        try:
+            for start, seen, features in chain(
+                map(work, starts[:1]), at_once(work, starts[1:], threads)
+            ):
+                if not start:
+                    states = seen.hidden if hidden else []
+                    check_room(len(inputs), _bytes_each(states, features), room)
+                yield start, seen, features
+                advance(len(seen.hidden))
+        except InputError as error:  # its number is of these few
+            raise DataError(f"examples{str(error)[str(error).index(':') :]}") from error
 
 
 def free_bytes() -> int | None:

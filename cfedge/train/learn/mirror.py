@@ -41,6 +41,7 @@ def mirrored_states(
     features: Features,
     classes: NDArray[np.int64],
     settings: Settings,
+    threads: int,
     progress: Progress,
 ) -> list[Floats]:
     """Return the hidden states of N examples in a mirror; none where an adapter is not to be
@@ -48,7 +49,7 @@ def mirrored_states(
 
     Parameters
     ----------
-    encoder, digest, cache, examples, progress
+    encoder, digest, cache, examples, threads, progress
         See `cfedge.train.features.feature_cache.cached_features`.
     features, classes
         Of the examples themselves, and int64 [N].
@@ -57,7 +58,9 @@ def mirrored_states(
     """
     if settings.mirror == "no" or encoder.modality.mirrored(examples.inputs[0]) is None:
         return []
-    hidden, seen = cached_features(encoder, digest, cache, examples, progress, mirrored=True)
+    hidden, seen = cached_features(
+        encoder, digest, cache, examples, progress, threads=threads, mirrored=True
+    )
     if settings.mirror == "yes":
         return hidden
     rows, aside = set_aside(

@@ -67,6 +67,7 @@ class NewExamples:
         held_out: Examples,
         old: LearnedTask,
         classes: Sequence[str],
+        threads: int,
         progress: Progress,
     ) -> NewExamples:
         """Encode the examples, and the held-out ones, old and new, also with the task's adapter."""
@@ -78,8 +79,12 @@ class NewExamples:
         kept = _evidence(before, examples, held_out)
         fresh = kept.take([*range(len(before), len(kept))])
         _check_evidence(kept, old, classes, examples.source)
-        learned, adapted = encoded_with(encoder, examples.inputs, adapter, progress)
-        behind, held_out_adapted = encoded_with(encoder, kept.inputs, adapter, Quiet())
+        learned, adapted = encoded_with(
+            encoder, examples.inputs, adapter, progress, threads=threads
+        )
+        behind, held_out_adapted = encoded_with(
+            encoder, kept.inputs, adapter, Quiet(), threads=threads
+        )
         read = reading(
             encoder.modality,
             (*examples.inputs, *fresh.inputs),

@@ -37,7 +37,12 @@ from cfedge.train.examples.examples import (
 from cfedge.train.examples.near import near_learned
 from cfedge.train.examples.reading import Reading, reading
 from cfedge.train.features.curve import curve
-from cfedge.train.features.feature_cache import cached_features, empty_cache, encoded
+from cfedge.train.features.feature_cache import (
+    adapted_features,
+    cached_features,
+    empty_cache,
+    encoded,
+)
 from cfedge.train.features.statistics import TaskStatistics
 from cfedge.train.learn.closed_part import no_head
 from cfedge.train.learn.finished_head import finished, judged_scores
@@ -84,6 +89,8 @@ class PreparedTask:
         That it is learned on.
     mirrored
         As `hidden`, of the examples in a mirror, where an adapter is trained on these too.
+    threads
+        So many inputs are at once in the encoder.
     """
 
     name: str
@@ -101,6 +108,7 @@ class PreparedTask:
     reading: Reading
     backbone: Backbone
     mirrored: list[Floats]
+    threads: int
 
     def part(self, rows: Sequence[int], aside: Sequence[int]) -> PreparedTask:
         """Return the same task learned from the examples `rows` alone, with those `aside` as its
@@ -200,7 +208,7 @@ class PreparedTask:
             return frozen.tail
         rows = [states[None] for states in hidden]
         encoded = Encoded([False] * len(rows), rows, list(frozen.trunk))
-        return np.stack(self.encoder.adapted(encoded, whole))
+        return adapted_features(self.encoder, encoded, whole, threads=self.threads)
 
 
 def store(workspace: WorkspaceFolder, task: LearnedTask, *, replace: bool) -> None:
@@ -229,7 +237,7 @@ def prepare_task(
         The share of each class that is held out where none are given, how many examples are learned
         from at most, and the seed of both.
     threads
-        Of ONNX Runtime.
+        So many inputs are encoded at once.
     hidden
         An adapter is to be trained, so hidden states are kept.
     """
@@ -239,11 +247,14 @@ def prepare_task(
     examples = drawn(examples, settings.most_examples, rng)
     classes = examples.classes
     check_labels(held_out, classes)
-    encoder = workspace.encoder(threads=threads)
+    encoder = workspace.encoder()
+    digest, cache = workspace.backbone.digest, workspace.cache
     states, features = cached_features(
-        encoder, workspace.backbone.digest, workspace.cache, examples, progress, hidden=hidden
+        encoder, digest, cache, examples, progress, threads=threads, hidden=hidden
     )
-    held_states, features_held_out = encoded(encoder, held_out.inputs, Quiet(), hidden=hidden)
+    held_states, features_held_out = encoded(
+        encoder, held_out.inputs, Quiet(), threads=threads, hidden=hidden
+    )
     read = _read(encoder, examples, held_out, (features.trunk, features_held_out.trunk))
     held_out = held_out.take(kept := unambiguous(examples, held_out))
     read = dataclasses.replace(read, near=len(near_learned(examples, held_out)))
@@ -251,9 +262,8 @@ def prepare_task(
     evidence = _unanswered(held_out, _targets(held_out, classes), features_held_out)
     targets, mirrored = _targets(examples, classes), list[Floats]()
     if hidden:
-        digest, cache = workspace.backbone.digest, workspace.cache
         mirrored = mirrored_states(
-            encoder, digest, cache, examples, features, targets, settings, progress
+            encoder, digest, cache, examples, features, targets, settings, threads, progress
         )
     return PreparedTask(
         name,
@@ -271,6 +281,7 @@ def prepare_task(
         read,
         workspace.backbone,
         mirrored,
+        threads,
     )
 
 

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import io
+from pathlib import Path
 
 import numpy as np
 import PIL.Image
+import pytest
 from every import cases
 
 from cfedge.inputs import reader
-from cfedge.inputs.image import likeness
+from cfedge.inputs.image import data, likeness
+from cfedge.inputs.image.data import ImageReader
 from cfedge.train.examples.examples import Examples
 from cfedge.train.examples.near import near_each_other, near_learned
 
@@ -86,10 +89,40 @@ def test_arrays_are_near_none() -> None:
     assert reader("array").near([np.zeros(3), np.zeros(3)]).tolist() == [False, False]
 
 
-def test_a_file_is_decoded_anew_when_it_changed(tmp_path: object) -> None:
-    path = tmp_path / "a.png"  # type: ignore[operator]
+def test_a_file_is_decoded_anew_when_it_changed(tmp_path: Path) -> None:
+    path = tmp_path / "a.png"
     PIL.Image.fromarray(scene(1)).save(path)
     first = reader("image").key(path)
     assert first == reader("image").key(path) == reader("image").key(scene(1))
     PIL.Image.fromarray(scene(2)[:, :100]).save(path)
     assert reader("image").key(path) == reader("image").key(scene(2)[:, :100]) != first
+
+
+def test_a_picture_is_decoded_once_while_it_is_the_same(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    decoded: list[object] = []
+    known = ImageReader()
+    whole = known._small.prepare
+    monkeypatch.setattr(known._small, "prepare", lambda one: decoded.append(one) or whole(one))
+    frame, photo, path = scene(1), compressed(scene(2)), tmp_path / "a.png"
+    PIL.Image.fromarray(scene(3)).save(path)
+    for value in (frame, frame[:, ::-1], photo, path, str(path)):
+        before = len(decoded)
+        keys = [known.key(value) for _ in range(3)]
+        assert known.exact(value) == keys[0] == keys[1] == keys[2]
+        known.near([value])
+        assert len(decoded) - before == (not isinstance(value, str))
+    before = known.key(frame := frame.copy())
+    frame[:60] = 0  # a camera that fills the same memory again
+    assert known.key(frame) != before
+    opened = PIL.Image.fromarray(frame)
+    assert known.key(opened) == known.key(frame)
+
+
+def test_so_many_pictures_are_remembered_and_no_more(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(data, "_MOST_KNOWN", 3)
+    known = ImageReader()
+    keys = [known.key(scene(seed)) for seed in range(6)]
+    assert len(known._known) == 3
+    assert [known.key(scene(seed)) for seed in range(6)] == keys

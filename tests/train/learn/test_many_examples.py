@@ -91,7 +91,7 @@ def test_a_head_in_closed_form_is_learned_without_hidden_states(
     assert prepared.hidden == prepared.held_out_hidden == []
     adapter = Adapter.from_arrays({**task.adapter, **no_exit()})
     inputs = prepared.inputs
-    features, adapted = encoded_with(workspace.encoder(), inputs, adapter, Quiet())
+    features, adapted = encoded_with(workspace.encoder(), inputs, adapter, Quiet(), threads=1)
     np.testing.assert_array_equal(adapted, features.tail)
     np.testing.assert_array_equal(prepared.features.tail, features.tail)
     np.testing.assert_array_equal(
