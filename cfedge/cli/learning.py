@@ -154,7 +154,9 @@ _OPTIONS: dict[str, tuple[Any, Any]] = {
     ),
     "threads": (
         int | None,
-        typer.Option("--threads", help="PyTorch threads of each job; otherwise PyTorch chooses."),
+        typer.Option(
+            "--threads", help="Threads of each job; otherwise one for each core that it may use."
+        ),
     ),
     "device": (
         str,

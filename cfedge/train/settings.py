@@ -101,8 +101,9 @@ class Settings:
     seed
         The seed of initial values, order and split.
     threads
-        How many threads torch uses; None takes as many as this process may use cores. Two runs are
-        equal to the byte only with the same number.
+        How many threads torch uses, and examples that are in the encoder at once; None takes as
+        many as this process may use cores. Two trained adapters are equal to the byte only with the
+        same number.
     device
         The device on which the tail is trained: ``cpu``, ``cuda``, ``cuda:1``... Features come from the shipped
         int8 trunk on the CPU whatever it is.

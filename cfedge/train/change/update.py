@@ -19,6 +19,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from cfedge.device import usable_cores
 from cfedge.errors import DataError, TaskError, UsageError
 from cfedge.progress import Progress, Quiet
 from cfedge.train.examples.draw import drawn
@@ -128,7 +129,7 @@ def update(
         held_out,
         old,
         classes,
-        settings.threads or 1,
+        settings.threads or usable_cores(),
         progress or Quiet(),
     )
     task, held = _learned(old, new, classes), len(old.held_out.inputs)

@@ -9,6 +9,9 @@ from typing import TypeVar
 
 __all__ = ["at_once"]
 
+#: What each part makes is held in memory, so a machine of many cores has no more parts at work.
+_MOST = 8
+
 Part = TypeVar("Part")
 Result = TypeVar("Result")
 
@@ -16,7 +19,8 @@ Result = TypeVar("Result")
 def at_once(
     work: Callable[[Part], Result], parts: Iterable[Part], threads: int
 ) -> Iterator[Result]:
-    """Return what `work` makes of each part, in order, with so many parts at work at a time.
+    """Return what `work` makes of each part, in order, with so many parts at work at a time, or
+    eight.
 
     Each part is worked on by one thread. So the encoder's graphs, opened for one thread, give the
     same bits however many there are, and decoding and preparing inputs is shared out as well. What
@@ -30,6 +34,7 @@ def at_once(
     if threads == 1:
         yield from map(work, parts)
         return
+    threads = min(threads, _MOST)
     with ThreadPoolExecutor(threads, "examples") as pool:
         begun: deque[Future[Result]] = deque()
         try:

@@ -20,6 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cfedge.bundle.manifest import Backbone
+from cfedge.device import usable_cores
 from cfedge.lookup import Lookup
 from cfedge.progress import Progress
 from cfedge.runtime.adapter import Adapter
@@ -80,7 +81,7 @@ def train_head(
         examples,
         held_out,
         settings=settings,
-        threads=settings.threads or 1,
+        threads=settings.threads or usable_cores(),
         hidden=False,
         progress=progress,
     )
