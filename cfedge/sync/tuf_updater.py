@@ -36,6 +36,10 @@ CONFIG = UpdaterConfig(
 )
 
 
+#: Spaces and the marks of byte order.
+_BEFORE_A_PAGE = b" \t\r\n\xef\xbb\xbf"
+
+
 class DurableUpdater(Updater):
     """python-tuf's client, whose files reach the disk."""
 
@@ -141,6 +145,12 @@ class Reading(FetcherInterface):
                     raise exceptions.DownloadLengthMismatchError(
                         f"more than {max_length} bytes of {url}"
                     )
+        if data.lstrip(_BEFORE_A_PAGE).startswith(b"<"):
+            raise TamperedError(
+                f"{self._source.name}: expected metadata, found a web page under {url}: either the"
+                " network wants a login, or the host answers with a page where it has no file; log"
+                " in, let the host answer 404, or use another mirror"
+            )
         return bytes(data)
 
     def _fetch(self, url: str) -> Generator[bytes, None, None]:

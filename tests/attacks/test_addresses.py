@@ -46,6 +46,15 @@ def _no_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
         f"https://me:{SECRET}@host?x=@/y",
         f"HTTPS://me:{SECRET}@host/edge",
         f"https://a@b:{SECRET}@host/edge",
+        f"http:me:{SECRET}@host/edge",
+        f"http:/me:{SECRET}@host/edge",
+        f"http:\\\\me:{SECRET}@host/edge",
+        f"me:{SECRET}@host/edge",
+        f"http://me:{SECRET}/x@host/edge",
+        f"http://me:{SECRET}\uff03@host/edge",
+        f"http://host/edge?token={SECRET}",
+        f"http://host/edge#{SECRET}",
+        f" http://me:{SECRET}@host/edge",
     ],
 )
 def test_a_password_in_an_address_is_refused_and_never_printed(place: str) -> None:
@@ -85,7 +94,11 @@ def test_a_password_of_a_proxy_is_sent_to_it_and_not_printed(
     [
         ("https://me:x@host/a", "https://...@host/a"),
         ("https://host/a@b", "https://host/a@b"),
-        ("https://me@host?q=a@b", "https://...@host?q=a@b"),
+        ("https://me@host?q=a@b", "https://...@host?..."),
+        ("https://host/a?signature=1#x", "https://host/a?..."),
+        ("http:me:x@host/a", "http:...@host/a"),
+        ("me:x@host/a", "...@host/a"),
+        ("stick/a:b@c", "stick/a:b@c"),
         ("https://a@b@host", "https://...@host"),
         ("/media/stick@home", "/media/stick@home"),
         ("https://host", "https://host"),

@@ -332,6 +332,18 @@ def test_no_proxy_is_asked_for_hosts_that_are_named(
         assert read(Host(server.url)) == (0, DATA)
 
 
+def test_a_redirect_to_a_host_without_a_proxy_asks_none(
+    repo: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with Static(repo) as server:
+        there = f"{server.url}/objects/a".encode()
+        with Raw(answer(b"Location: " + there, body=b"").replace(b"200 OK", b"302 X")) as proxy:
+            monkeypatch.setenv("http_proxy", proxy.url)
+            monkeypatch.setenv("no_proxy", "127.0.0.1")
+            assert read(Host("http://models.invalid")) == (0, DATA)
+            assert len(proxy.asked) == 1
+
+
 @cases("proxy", ["socks5://127.0.0.1:1", "http://[::1", "http://a:b", "ftp://x"])
 def test_a_proxy_that_none_can_be_is_named(proxy: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("http_proxy", proxy)
@@ -410,10 +422,44 @@ def test_places_are_folders_and_urls(tmp_path: Path) -> None:
     assert isinstance(source_of(["https://127.0.0.1:1/x", str(tmp_path)]), Mirrors)
 
 
-@cases("place", ["ftp://x/y", "http://", "http://[::1", "s3://bucket", "https:///path"])
+@cases(
+    "place",
+    [
+        "ftp://x/y",
+        "http://",
+        "http://[::1",
+        "s3://bucket",
+        "https:///path",
+        "",
+        " ",
+        "http://h:x",
+        "http://h:99999",
+        "file://stick/repo",
+        "file:///media/repo?x=1",
+        "file:",
+    ],
+)
 def test_a_place_that_is_neither_is_a_usage_error(place: str) -> None:
     with pytest.raises(UsageError, match="--from: expected a folder or an http"):
         source_of([place])
+
+
+@cases(
+    "place",
+    [
+        " http://h",
+        "http://h ",
+        "http://h\n",
+        "http://h/a b",
+        "http://h/?x=1",
+        "http://h/#x",
+        "http://h\u200b/",
+    ],
+)
+def test_an_address_that_paths_cannot_be_put_behind_is_a_usage_error(place: str) -> None:
+    """They went into the query, or the network was blamed."""
+    with pytest.raises(UsageError, match="--from: expected an address without"):
+        Host(place)
 
 
 @cases(

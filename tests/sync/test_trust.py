@@ -328,6 +328,15 @@ def test_an_index_that_is_signed_too_long_is_refused_unread(folder: Path, site: 
 # Keys
 
 
+def test_a_web_page_in_the_place_of_metadata_is_called_so(folder: Path, site: Site) -> None:
+    """A network that wants a login, or a host that has a page for every path that is none."""
+    for name in ("*", "metadata/2.root.json", "metadata/timestamp.json"):
+        with Static(site.repo) as server:
+            server.faults[name] = other(b"\xef\xbb\xbf\n<!DOCTYPE html><p>Log in")
+            with pytest.raises(TamperedError, match="found a web page under metadata/"):
+                Trust(folder, Host(server.url)).refresh(NOW)
+
+
 @pytest.mark.parametrize("role", ["timestamp", "snapshot", "targets", "root"])
 def test_metadata_of_a_wrong_key_are_refused(role: str, folder: Path, site: Site) -> None:
     refresh(folder, site)

@@ -12,7 +12,7 @@ from __future__ import annotations
 import urllib.request
 from collections.abc import Sequence
 from pathlib import Path
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 from cfedge.errors import UsageError
 from cfedge.sync.transport.address import shown
@@ -39,20 +39,35 @@ def source_of(places: Sequence[str], *, pace: Pace | None = None) -> Source:
 def _source(place: str, pace: Pace | None) -> Source:
     try:
         parts = urlsplit(place)
-        if parts.scheme in ("http", "https") and not parts.hostname:
-            raise ValueError("no host")
-    except ValueError as error:
-        raise UsageError(
-            f"--from: expected a folder or an http(s) URL, found {shown(place)!r} ({error});"
-            " correct it"
-        ) from error
+    except ValueError as error:  # which repeats what may be a password
+        raise _neither(place, "not well formed") from error
+    if not place.strip():
+        raise _neither(place, "nothing")
     if parts.scheme in ("http", "https"):
+        _check_host(place, parts)
         return Host(place, pace=pace)
     if parts.scheme == "file":
+        if parts.netloc not in ("", "localhost") or not parts.path or parts.query or parts.fragment:
+            raise _neither(place, "not file:///folder")
         return Folder(Path(urllib.request.url2pathname(parts.path)))
-    if "://" in place:
-        raise UsageError(
-            f"--from: expected a folder or an http(s) URL, found {shown(place)!r}; give one of"
-            " these"
-        )
+    if "://" in place or (shown(place) != place and not Path(place).exists()):
+        raise _neither(place)
     return Folder(Path(place))
+
+
+def _check_host(place: str, parts: SplitResult) -> None:
+    if not parts.hostname:
+        raise _neither(place, "no host")
+    try:
+        parts.port  # noqa: B018 - parsed to be checked
+    except ValueError as error:
+        # A password with a slash in it looks so, too: it is not repeated.
+        again = f"{parts.scheme}://..." if "@" in place else place
+        raise _neither(again, "no port") from error
+
+
+def _neither(place: str, why: str = "") -> UsageError:
+    return UsageError(
+        f"--from: expected a folder or an http(s) URL, found {shown(place)!r}"
+        f"{f' ({why})' if why else ''}; give one of these"
+    )

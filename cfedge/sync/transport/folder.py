@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 from collections.abc import Generator
 from pathlib import Path
 
@@ -30,7 +31,7 @@ class Folder:
             NotADirectoryError,
             ValueError,
         ) as error:  # ValueError: a name that none can be
-            if not self.folder.is_dir():
+            if not os.path.isdir(self.folder):  # noqa: PTH112 - Path's raises where a stick breaks
                 raise OfflineError(
                     f"{self.folder}: expected a repository, found no folder; is the stick in?"
                 ) from error

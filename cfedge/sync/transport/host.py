@@ -7,12 +7,12 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Generator
-from urllib.parse import quote
+from urllib.parse import quote, urlsplit
 
 import urllib3
 
 from cfedge.errors import OfflineError
-from cfedge.sync.transport.address import check_address, redirected
+from cfedge.sync.transport.address import check_address, redirected, shown
 from cfedge.sync.transport.connection import PIECE_BYTES, Watch, pool_of, reason
 from cfedge.sync.transport.source import Missing, Pace, Received
 
@@ -42,7 +42,8 @@ class Host:
         self.name = url.rstrip("/")
         self._pace = pace or Pace()
         self._watch = Watch(self._pace, now_s)
-        self._pool = pool_of(url, self._watch)
+        self._pools: dict[tuple[str, str], urllib3.PoolManager] = {}
+        self._pool(url)
 
     def read(self, path: str, start: int = 0, within_s: float = math.inf) -> Received:
         """See `Source.read`; what is escaped in `path` already stays so."""
@@ -59,13 +60,13 @@ class Host:
                 return self.read(path, within_s=self._watch.left_s(math.inf))
             if response.status not in (200, 206):
                 raise OfflineError(
-                    f"{url}: expected status 200, found {response.status}; ask whoever runs the"
+                    f"{shown(url)}: expected status 200, found {response.status}; ask whoever runs the"
                     " host"
                 )
             encoding = response.headers.get("Content-Encoding", "identity")
             if encoding != "identity":
                 raise OfflineError(
-                    f"{url}: expected bytes as they are, found {encoding!r}; turn compression off"
+                    f"{shown(url)}: expected bytes as they are, found {encoding!r}; turn compression off"
                     " at the host"
                 )
             begins = (
@@ -75,7 +76,7 @@ class Host:
             )
             if begins not in (0, start):
                 raise OfflineError(
-                    f"{url}: expected bytes from {start} on, found"
+                    f"{shown(url)}: expected bytes from {start} on, found"
                     f" {response.headers.get('Content-Range')!r}; ask whoever runs the host"
                 )
         except BaseException:
@@ -100,14 +101,14 @@ class Host:
             response.close()
             url = redirected(url, target)
         raise OfflineError(
-            f"{first}: expected at most {self._pace.redirects} redirects, found more; ask whoever"
+            f"{shown(first)}: expected at most {self._pace.redirects} redirects, found more; ask whoever"
             " runs the host"
         )
 
     def _answer(self, url: str, headers: dict[str, str]) -> urllib3.BaseHTTPResponse:
         pace = self._pace
         try:
-            return self._pool.request(
+            return self._pool(url).request(
                 "GET",
                 url,
                 headers=headers,
@@ -123,8 +124,18 @@ class Host:
             ValueError,
         ) as error:  # ValueError: an address that none can be
             raise OfflineError(
-                f"{url}: expected an answer, found {reason(error)}; check the network"
+                f"{shown(url)}: expected an answer, found {reason(error)}; check the network"
             ) from error
+
+    def _pool(self, url: str) -> urllib3.PoolManager:
+        """Connections to the host of `url`: a redirect may lead to one that has another proxy, or
+        none.
+        """
+        of = urlsplit(url)
+        host = (of.scheme, of.netloc)
+        if host not in self._pools:
+            self._pools[host] = pool_of(url, self._watch)
+        return self._pools[host]
 
     def _pieces(self, response: urllib3.BaseHTTPResponse, url: str) -> Generator[bytes, None, None]:
         try:
@@ -133,7 +144,7 @@ class Host:
                 yield piece
         except (urllib3.exceptions.HTTPError, OSError) as error:
             raise OfflineError(
-                f"{url}: expected more bytes, found {reason(error)}; sync again to resume"
+                f"{shown(url)}: expected more bytes, found {reason(error)}; sync again to resume"
             ) from error
         finally:
             response.close()
