@@ -12,7 +12,7 @@ import asyncio
 import contextlib
 import re
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -43,6 +43,10 @@ __all__ = ["connected"]
 _CONNECT_S = 10.0
 #: So long no worker may be fit before the jobs that are left are given up.
 _NO_WORKER_S = 30.0
+#: A worker loads torch to say which version it has: on a small board half a minute.
+_WORKER_ANSWER_S = 90.0
+#: A scheduler at work answers late.
+_SCHEDULER_ANSWER_S = 30.0
 
 
 @contextlib.contextmanager
@@ -57,7 +61,7 @@ def connected(address: Address, *, inputs: str, torch: bool) -> Iterator[Place]:
     Raises
     ------
     OfflineError
-        Nobody answers there, or TLS was refused.
+        Nobody answers there, or does any more; or TLS was refused.
     StorageError
         A TLS file cannot be read.
     CfedgeError
@@ -68,10 +72,14 @@ def connected(address: Address, *, inputs: str, torch: bool) -> Iterator[Place]:
     client = _client(address)
     try:
         plugin = _Fit(unit, inputs, torch, wanted)
-        with contextlib.suppress(Exception):  # of one worker: it is named below
-            client.register_plugin(plugin, name=unit)
-        odd = _odd(client, inputs, torch=torch, wanted=wanted)
-        fit = _fit(client, unit)
+        try:
+            odd = _odd(client, plugin)
+            fit = _fit(client, unit)
+        except (TimeoutError, OSError) as error:
+            raise OfflineError(
+                f"{address.url}: expected a scheduler that answers, found that it greets and then"
+                f" does not ({type(error).__name__}); start it again"
+            ) from error
         if not fit:
             raise CfedgeError(
                 f"{address.url}: expected a worker that can do these jobs, found"
@@ -153,22 +161,24 @@ class _Fit(WorkerPlugin):
 
     def __init__(self, unit: str, inputs: str, torch: bool, wanted: Mapping[str, str]) -> None:
         self.name = unit
-        self._inputs, self._torch, self._wanted = inputs, torch, dict(wanted)
+        self.inputs, self.torch, self.wanted = inputs, torch, dict(wanted)
 
     async def setup(self, worker: Worker) -> None:
         """Look at the worker."""
-        if not differences(self._wanted, versions_here(self._inputs, torch=self._torch)):
+        if not differences(self.wanted, versions_here(self.inputs, torch=self.torch)):
             await worker.set_resources(**{self.name: 1})
 
 
-def _odd(client: Any, inputs: str, *, torch: bool, wanted: Mapping[str, str]) -> list[str]:
-    """What each worker that is not fit lacks."""
-    found = client.run(versions_here, inputs, torch=torch, on_error="return")
+def _odd(client: Any, plugin: _Fit) -> list[str]:
+    """Register the plugin on all workers, and return what each worker that is not fit lacks."""
+    found = client.sync(_versions, client, plugin, _workers(client))
     odd = []
     for worker, versions in found.items():
-        if not isinstance(versions, dict):
+        if isinstance(versions, TimeoutError):
+            why = f"no answer within {_WORKER_ANSWER_S:g} s; end it or start it again"
+        elif not isinstance(versions, dict):
             why = f"{type(versions).__name__}: {versions}; install cfedge there"
-        elif difference := differences(wanted, versions):
+        elif difference := differences(plugin.wanted, versions):
             why = f"{difference}; install these versions there"
         else:
             continue
@@ -176,10 +186,44 @@ def _odd(client: Any, inputs: str, *, torch: bool, wanted: Mapping[str, str]) ->
     return odd
 
 
+async def _versions(client: Any, plugin: _Fit, workers: Iterable[str]) -> dict[str, Any]:
+    """Register the plugin, and ask each worker for its versions; of one that does not answer, the
+    error. Dask waits without end for all of them where one is asked with the others.
+    """
+
+    async def one(worker: str) -> Any:
+        answer = client.run(
+            versions_here, plugin.inputs, torch=plugin.torch, workers=[worker], on_error="return"
+        )
+        return (await asyncio.wait_for(answer, _WORKER_ANSWER_S))[worker]
+
+    registered = asyncio.wait_for(
+        client.register_plugin(plugin, name=plugin.name), _WORKER_ANSWER_S
+    )
+    asked = [one(worker) for worker in workers]
+    _, *answers = await asyncio.gather(registered, *asked, return_exceptions=True)
+    return dict(zip(workers, answers, strict=True))
+
+
 def _fit(client: Any, unit: str) -> int:
     """How many workers offer the resource."""
-    workers = client.scheduler_info(n_workers=-1)["workers"].values()
-    return sum(bool(worker["resources"].get(unit)) for worker in workers)
+    return sum(bool(worker["resources"].get(unit)) for worker in _workers(client).values())
+
+
+def _workers(client: Any) -> Mapping[str, Any]:
+    """The scheduler's record of each worker, by address.
+
+    Raises
+    ------
+    TimeoutError, OSError
+        The scheduler does not answer, or is gone.
+    """
+
+    async def asked() -> Any:
+        return await client.scheduler.identity(n_workers=-1)
+
+    found: Mapping[str, Any] = client.sync(asked, callback_timeout=_SCHEDULER_ANSWER_S)["workers"]
+    return found
 
 
 class _Health:

@@ -240,6 +240,48 @@ def test_a_scheduler_that_is_not_there_is_named(monkeypatch: pytest.MonkeyPatch)
         pass
 
 
+@contextmanager
+def stopped(process: subprocess.Popen[bytes]) -> Iterator[None]:
+    """A process that hangs: its connections stay open, and nothing is said."""
+    os.kill(process.pid, signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        os.kill(process.pid, signal.SIGCONT)
+
+
+def test_a_worker_or_a_scheduler_that_hangs_is_named_and_not_waited_for_without_end(
+    running: Cluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with chosen_place(on=on(running.address)):  # all have loaded what they are asked for
+        pass
+    monkeypatch.setattr(cluster, "_WORKER_ANSWER_S", 3.0)
+    monkeypatch.setattr(cluster, "_SCHEDULER_ANSWER_S", 0.5)
+    with (
+        stopped(running.started["full"]),
+        chosen_place(on=on(running.address)) as place,
+    ):
+        assert any("no answer within 3 s" in note for note in place.notes)
+        with stopped(running.started["scheduler"]):
+            assert place.trouble() == "the scheduler does not answer (TimeoutError)"
+    greeted = cluster._client
+
+    def then_hangs(address: Any) -> Any:
+        client = greeted(address)
+        hanging.enter_context(stopped(running.started["scheduler"]))
+        return client
+
+    monkeypatch.setattr(cluster, "_client", then_hangs)
+    with (
+        contextlib.ExitStack() as hanging,
+        pytest.raises(
+            OfflineError, match="expected a scheduler that answers, found that it greets"
+        ),
+        chosen_place(on=on(running.address)),
+    ):
+        pass
+
+
 def test_an_address_that_cannot_be_is_refused() -> None:
     assert parsed_address("dask://[::1]:8786") == ("tcp://[::1]:8786", {})
     assert parsed_address("dask+tls://h:1?ca=a&cert=b&key=c").tls == {
