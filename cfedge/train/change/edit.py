@@ -26,7 +26,7 @@ def rename(workspace: WorkspaceFolder, name: str, new: str) -> None:
     TaskError
         There is no such task, or the new name is taken or malformed.
     """
-    task = workspace.task(name)
+    made_of, task = workspace.versions(name), workspace.task(name)
     check_name(new)
     if new == name:
         raise TaskError(
@@ -38,7 +38,7 @@ def rename(workspace: WorkspaceFolder, name: str, new: str) -> None:
             " that task first"
         )
     renamed = dataclasses.replace(task, record=dataclasses.replace(task.record, name=new))
-    workspace.exchange([renamed], {name})
+    workspace.exchange([renamed], {name}, made_of=made_of)
 
 
 def rename_label(workspace: WorkspaceFolder, name: str, label: str, new: str) -> None:
@@ -50,7 +50,7 @@ def rename_label(workspace: WorkspaceFolder, name: str, label: str, new: str) ->
     TaskError
         The task has no such label, or has the new one too.
     """
-    task, new = workspace.task(name), new.strip()
+    made_of, task, new = workspace.versions(name), workspace.task(name), new.strip()
     place = _place(task, label)
     classes = list(task.record.classes)
     classes[place] = new
@@ -65,7 +65,7 @@ def rename_label(workspace: WorkspaceFolder, name: str, label: str, new: str) ->
     if shared_by is None:
         same[new] = meaning
     record = dataclasses.replace(task.record, classes=tuple(classes), same_labels=same)
-    workspace.put(dataclasses.replace(task, record=record), replace=True)
+    workspace.put(dataclasses.replace(task, record=record), replace=True, made_of=made_of)
 
 
 def remove_class(workspace: WorkspaceFolder, name: str, label: str) -> None:
@@ -77,14 +77,15 @@ def remove_class(workspace: WorkspaceFolder, name: str, label: str) -> None:
     TaskError
         The task has no such label, no other one, or no held-out example of another.
     """
-    task = workspace.task(name)
+    made_of, task = workspace.versions(name), workspace.task(name)
     place = _place(task, label)
     if len(task.record.classes) == 1:
         raise TaskError(
             f"task {name!r}: expected another class beside {label!r}, found none; remove the task"
         )
     stay = [one for one in range(len(task.record.classes)) if one != place]
-    workspace.put(part_of(task, stay, name, workspace.encoder()), replace=True)
+    left = part_of(task, stay, name, workspace.encoder())
+    workspace.put(left, replace=True, made_of=made_of)
 
 
 def lost_by(workspace: WorkspaceFolder, name: str, counts: Mapping[str, int]) -> str | None:

@@ -73,6 +73,7 @@ def join(
     check_drop(max_drop)
     if name == other:
         raise TaskError(f"task {name!r}: expected two tasks to join, found it twice; name another")
+    made_of = workspace.versions(name, other)
     one, two = workspace.task(name), workspace.task(other)
     if new in workspace.tasks and new not in (name, other):
         raise TaskError(f"task name: expected one that no task has, found {new!r}; choose another")
@@ -87,7 +88,7 @@ def join(
             f" of {counted(count, 'held-out example')} with the right task and label before and {now} after;"
             " both tasks stay: allow more with --max-drop"
         )
-    workspace.exchange([task], gone={name, other})
+    workspace.exchange([task], gone={name, other}, made_of=made_of)
     return Joined(task, before, now)
 
 

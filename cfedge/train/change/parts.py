@@ -51,7 +51,7 @@ def split(
         The task has no such class, none would stay, a part has no held-out example, or the name is
         taken; the workspace is unchanged.
     """
-    task = workspace.task(name)
+    made_of, task = workspace.versions(name), workspace.task(name)
     if new in workspace.tasks:
         raise TaskError(f"task name: expected one that no task has, found {new!r}; choose another")
     workspace.check_new(new, tuple(labels), replace=False)
@@ -70,7 +70,7 @@ def split(
     stay = [place for place in range(len(classes)) if place not in leave]
     encoder = workspace.encoder()
     parts = part_of(task, stay, name, encoder), part_of(task, leave, new, encoder)
-    workspace.exchange(parts, gone={name})
+    workspace.exchange(parts, gone={name}, made_of=made_of)
     return parts
 
 

@@ -103,7 +103,7 @@ def update(
         held-out inputs came again with another label.
     """
     check_drop(max_drop)
-    old = workspace.task(name)
+    made_of, old = workspace.versions(name), workspace.task(name)
     settings = old.record.settings
     examples, again = _new_alone(old, examples)
     if not len(examples):
@@ -144,7 +144,7 @@ def update(
         contradicted=new.contradicted,
     )
     _check_no_worse(name, updated, max_drop)
-    workspace.put(task, replace=True)
+    workspace.put(task, replace=True, made_of=made_of)
     return updated
 
 

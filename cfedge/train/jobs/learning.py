@@ -42,8 +42,6 @@ __all__ = ["learn_many", "perform"]
 
 #: Parts of a task's training that progress is counted in.
 _PARTS = 100
-#: Another process may hold the workspace for so long: it writes one task.
-_PATIENCE_S = 60.0
 
 
 def learn_many(
@@ -171,7 +169,6 @@ class _Stored:
         self.workspace.put(
             task,
             replace=self.replace,
-            wait_s=_PATIENCE_S,
             unless=lambda: self.marks.holds(job),
         )
 

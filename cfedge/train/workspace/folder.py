@@ -28,9 +28,10 @@ import hashlib
 import shutil
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 
 from cfedge.bundle.manifest import Backbone
-from cfedge.errors import CfedgeError, TaskError
+from cfedge.errors import CfedgeError, TaskError, WorkspaceError
 from cfedge.lookups import DEFAULT
 from cfedge.storage import write_file
 from cfedge.train.examples.labels import check_task
@@ -45,7 +46,11 @@ from cfedge.train.workspace.index import Index, backbone_files
 from cfedge.train.workspace.learned_task import LearnedTask
 from cfedge.train.workspace.read import ReadWorkspace
 
-__all__ = ["WorkspaceFolder"]
+__all__ = ["PATIENCE_S", "WorkspaceFolder"]
+
+#: Another process may hold the workspace for so long: it writes one task.
+PATIENCE_S = 60.0
+_NOTHING: Mapping[str, str] = MappingProxyType({})
 
 
 class WorkspaceFolder(ReadWorkspace):
@@ -93,19 +98,28 @@ class WorkspaceFolder(ReadWorkspace):
         task: LearnedTask,
         *,
         replace: bool = False,
-        wait_s: float = 0.0,
+        made_of: Mapping[str, str] = _NOTHING,
+        wait_s: float = PATIENCE_S,
         unless: Callable[[], bool] = lambda: False,
     ) -> None:
         """Add a learned task, or put it in the place of one of the same name, in one step.
 
         Parameters
         ----------
+        made_of
+            Versions of the tasks that this one was made of (`ReadWorkspace.versions`): where another
+            process changed one meanwhile, nothing is written, as what it did would be lost.
         wait_s
             For another process that holds the workspace.
         unless
             Asked once the workspace is held: where it says so, nothing is written.
+
+        Raises
+        ------
+        WorkspaceError
+            Another process holds the workspace, or has changed what the task was made of.
         """
-        self.exchange([task], replace=replace, wait_s=wait_s, unless=unless)
+        self.exchange([task], replace=replace, made_of=made_of, wait_s=wait_s, unless=unless)
 
     def exchange(
         self,
@@ -113,7 +127,8 @@ class WorkspaceFolder(ReadWorkspace):
         gone: Collection[str] = (),
         *,
         replace: bool = False,
-        wait_s: float = 0.0,
+        made_of: Mapping[str, str] = _NOTHING,
+        wait_s: float = PATIENCE_S,
         unless: Callable[[], bool] = lambda: False,
     ) -> None:
         """Put tasks in the place of those that are `gone`, in one step; as `put`."""
@@ -122,6 +137,7 @@ class WorkspaceFolder(ReadWorkspace):
         with self.locked(wait_s):
             if unless():
                 return
+            self._check_unchanged(made_of)
             kept = {name: at for name, at in self._index.tasks.items() if name not in gone}
             for task in tasks:
                 name = task.record.name
@@ -142,7 +158,7 @@ class WorkspaceFolder(ReadWorkspace):
         self.exchange((), {name})
 
     @contextlib.contextmanager
-    def locked(self, wait_s: float = 0.0) -> Iterator[None]:
+    def locked(self, wait_s: float = PATIENCE_S) -> Iterator[None]:
         """Hold the workspace for writing, or wait so long for it; the index is read anew.
 
         Raises
@@ -153,6 +169,17 @@ class WorkspaceFolder(ReadWorkspace):
         with exclusively(self.folder, wait_s):
             self._index = WorkspaceFolder(self.folder)._index
             yield
+
+    def _check_unchanged(self, made_of: Mapping[str, str]) -> None:
+        """Refuse where one of these versions is not the workspace's any more."""
+        for name, version in made_of.items():
+            now = self._index.tasks.get(name)
+            if now != version:
+                done = "removed or renamed" if now is None else "changed"
+                raise WorkspaceError(
+                    f"{self.folder}: expected task {name!r} as it was when this command began, found"
+                    f" that another one has {done} it meanwhile; nothing was written: run it again"
+                )
 
     def _point(self, folders: dict[str, str]) -> None:
         """Make `folders` the tasks; then delete task folders that nothing points to."""

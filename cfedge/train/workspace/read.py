@@ -178,5 +178,9 @@ class ReadWorkspace:
             )
         return self.folder / "tasks" / self._index.tasks[name]
 
+    def versions(self, *names: str) -> dict[str, str]:
+        """Return which version of each of these tasks there is: a name that its content gives it."""
+        return {name: self.task_folder(name).name for name in names}
+
     def _stored_task(self, name: str) -> StoredTask:
         return StoredTask(self.task_folder(name), self.backbone)

@@ -105,7 +105,7 @@ class StoredTask:
         """Read all files and check the digest in the folder's name."""
         task = self.parsed()
         digest = digest_of(
-            {part: read_plain(self.folder / part, whole_bytes=LARGEST_BYTES) for part in TASK_FILES}
+            {part: self._loaded(part, lambda data, what: data) for part in TASK_FILES}
         )
         if not self.folder.name.endswith(digest):
             raise WorkspaceError(

@@ -417,7 +417,10 @@ def test_a_workspace_held_by_another_process_is_refused_for_writing_and_can_be_r
         assert process.stdout is not None
         assert process.stdout.readline() == "held\n"
         workspace = WorkspaceFolder(folder)
-        for call in (lambda: workspace.put(DOORS), lambda: workspace.remove("lights")):
+        for call in (
+            lambda: workspace.put(DOORS, wait_s=0),
+            lambda: workspace.exchange((), {"lights"}, wait_s=0),
+        ):
             message = refusal(call, WorkspaceError)
             assert (
                 f"{folder}: expected it free for writing, found another cfedge at work" in message
