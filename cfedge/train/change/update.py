@@ -22,13 +22,14 @@ from numpy.typing import NDArray
 from cfedge.device import usable_cores
 from cfedge.errors import DataError, TaskError, UsageError
 from cfedge.progress import Progress, Quiet
+from cfedge.train.change.updated import Updated
 from cfedge.train.examples.draw import drawn
 from cfedge.train.examples.examples import Examples, check_labels, split_held_out
 from cfedge.train.examples.labels import check_classes
 from cfedge.train.features.statistics import TaskStatistics
 from cfedge.train.learn.finished_head import finished, judged_scores
 from cfedge.train.learn.head import closed_form_head, no_slots
-from cfedge.train.learn.new_examples import Contradicted, NewExamples
+from cfedge.train.learn.new_examples import NewExamples
 from cfedge.train.workspace.folder import WorkspaceFolder
 from cfedge.train.workspace.learned_task import HeldOut, LearnedTask
 
@@ -39,36 +40,6 @@ Floats = NDArray[np.float32]
 #: Points of accuracy on the old held-out examples, the task known, that an update may cost, if it
 #: costs more than one example.
 MAX_DROP = 1.0
-
-
-class Updated(NamedTuple):
-    """What an update did.
-
-    Attributes
-    ----------
-    task
-        The new version, as stored.
-    added
-        Its new classes.
-    examples
-        New ones that were learned from.
-    old_held_out, right_before, right_now
-        Held-out examples that the old version had; of them those whose label the old version and
-        the new one answer, with the task given.
-    again
-        Examples that the task had before, with the same label: they were left out.
-    contradicted
-        Old held-out examples whose input was learned with another label: they keep theirs.
-    """
-
-    task: LearnedTask
-    added: tuple[str, ...]
-    examples: int
-    old_held_out: int
-    right_before: int
-    right_now: int
-    again: int = 0
-    contradicted: tuple[Contradicted, ...] = ()
 
 
 def update(
