@@ -5,11 +5,12 @@ session.
 from __future__ import annotations
 
 import functools
+import gc
 import json
 import os
 import shutil
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -54,6 +55,17 @@ def pytest_collect_directory(path: Path, parent: pytest.Collector) -> pytest.Col
     if int(worker.removeprefix("gw")) % 2 and ROOT in (path, *path.parents):
         return Backwards.from_parent(parent, path=path)
     return None
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Generator[None, object, object]:
+    """What is loaded and collected stays to the end: the garbage collector never looks at it."""
+    gc.disable()
+    try:
+        return (yield)
+    finally:
+        gc.freeze()
+        gc.enable()
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:

@@ -130,6 +130,8 @@ class Messages:
 
     def _varint(self, at: int, end: int) -> tuple[int, int]:
         """The number at `at`, and where it ends."""
+        if at < end and (first := self._data[at]) < 0x80:  # most have one byte
+            return first, at + 1
         value = shift = 0
         for place in range(at, min(end, at + _VARINT_BYTES)):
             byte = self._data[place]

@@ -76,7 +76,7 @@ def test_marked_lines_are_answered(tiny_bundle: Path) -> None:
     for encoding in ("utf-8-sig", "utf-16"):
         words = ["-"] if encoding == "utf-16" else []  # which says standard input too
         given = "crimson\nkitten\n".encode(encoding)
-        done = run("predict", tiny_bundle, "--json", *words, given=given)
+        done = here("predict", tiny_bundle, "--json", *words, content=given)
         assert done.returncode == 0, done.stderr
         assert [json.loads(line)["task"] for line in done.stdout.splitlines()] == [
             "colors",
@@ -104,7 +104,7 @@ def test_a_word_that_names_a_file_is_answered_and_told_of(
 ) -> None:
     named = tmp_path / "texts.csv"
     named.write_text("crimson\n", encoding="utf-8")
-    done = run("predict", tiny_bundle, named, "crimson")
+    done = here("predict", tiny_bundle, named, "crimson")
     assert done.returncode == 0, done.stderr
     (line,) = done.stderr.decode().splitlines()
     assert line == (
@@ -120,23 +120,23 @@ def test_a_word_that_names_a_file_is_answered_and_told_of(
     }
     for content, step in steps.items():
         named.write_bytes(content)
-        assert step in run("predict", tiny_bundle, named).stderr.decode()
-    piped = run("predict", tiny_bundle, given=table)
+        assert step in here("predict", tiny_bundle, named).stderr.decode()
+    piped = here("predict", tiny_bundle, content=table)
     assert (piped.returncode, len(piped.stdout.splitlines())) == (0, 2)
     assert piped.stderr.startswith(b"note: line 1 names columns, as a table does;")
-    assert run("predict", tiny_bundle, given=b"text\ncrimson, text me\n").stderr == b""
-    odd = run("predict", tiny_bundle, given="crimson".encode("utf-16-le"))
+    assert here("predict", tiny_bundle, content=b"text\ncrimson, text me\n").stderr == b""
+    odd = here("predict", tiny_bundle, content="crimson".encode("utf-16-le"))
     assert (odd.returncode, odd.stdout) == (10, b"")
     assert b"line 1: expected letters in UTF-8, found NUL characters, as UTF-16" in odd.stderr
-    picture = run("predict", tiny_bundle, given=b"\x89PNG\r\n\x1a\n\xe6\n\xb9\n")
+    picture = here("predict", tiny_bundle, content=b"\x89PNG\r\n\x1a\n\xe6\n\xb9\n")
     assert (picture.returncode, picture.stdout, picture.stderr.count(b"\n")) == (2, b"", 1)
     assert b"expected lines, found a picture (PNG); give the file's name" in picture.stderr
-    both = run("predict", tiny_bundle, "-", "crimson", given=table)
+    both = here("predict", tiny_bundle, "-", "crimson", content=table)
     assert (both.returncode, both.stdout) == (2, b"")
     assert both.stderr.startswith(b"cfedge: -: expected it alone, for lines of standard input")
     image = tmp_path / "crimson.PNG"
     image.write_bytes(b"")
-    (line,) = run("predict", tiny_bundle, image).stderr.decode().splitlines()
+    (line,) = here("predict", tiny_bundle, image).stderr.decode().splitlines()
     assert line.endswith("This bundle answers inputs of the kind text: ask one of the kind image")
 
 
@@ -285,15 +285,14 @@ def test_a_closed_standard_input_is_said_in_one_line(tiny_bundle: Path) -> None:
 
 
 def test_letters_that_the_terminal_cannot_show_are_escaped(tiny_bundle: Path) -> None:
-    given = "crimson ä \N{CAT}\n".encode()
-    done = run("predict", tiny_bundle, given=given, **ASCII)
-    assert done.returncode == 0, done.stderr
-    assert rb"'crimson \xe4 \U0001f408'" in done.stdout
-    done = run("predict", tiny_bundle, given=given, **UTF8)
-    assert "'crimson ä \N{CAT}'".encode() in done.stdout
+    shown = {"ascii": rb"'crimson \xe4 \U0001f408'", "utf-8": "'crimson ä \N{CAT}'".encode()}
     for environment in (ASCII, UTF8):
-        done = run("predict", tiny_bundle, "--json", given=b"\xff\n", **environment)
-        assert "error" in json.loads(done.stdout)
+        done = run("predict", tiny_bundle, given="crimson ä \N{CAT}\n".encode(), **environment)
+        assert done.returncode == 0, done.stderr
+        assert shown[environment["PYTHONIOENCODING"]] in done.stdout
+    done = run("predict", tiny_bundle, "--json", given=b"\xff\n", **ASCII)
+    assert "error" in json.loads(done.stdout)
+    assert "error" in json.loads(here("predict", tiny_bundle, "--json", content=b"\xff\n").stdout)
 
 
 def test_a_tables_rows_are_lines_in_a_pipe_and_as_wide_as_columns_says(

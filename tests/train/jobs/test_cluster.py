@@ -117,7 +117,7 @@ def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
     """Two workers like this process, one on a full disk, and one of another cfedge."""
     folder = tmp_path_factory.mktemp("cluster")
     other = folder / "other"
-    shutil.copytree(ROOT / "cfedge", other / "cfedge", ignore=shutil.ignore_patterns("*.pyc"))
+    shutil.copytree(ROOT / "cfedge", other / "cfedge")
     version = other / "cfedge" / "version.py"
     version.write_text(version.read_text().replace('= "0.', '= "99.'))
     made = _scheduler(folder)
