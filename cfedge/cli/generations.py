@@ -82,7 +82,8 @@ def rollback(
     to: Annotated[
         int | None,
         typer.Option(
-            help="Number of the generation (cfedge generations); the one before unless given."
+            help="Number of the generation (cfedge generations); the newest one before that has"
+            " opened here unless given."
         ),
     ] = None,
     unpin: Annotated[

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from cfedge.bundle.fileref import FileRef
@@ -27,9 +27,11 @@ def collect(
     keep: Iterable[str] = (),
     *,
     before: int | None = None,
+    scarce: bool = False,
 ) -> int:
-    """Delete generations but for the `KEPT` that matter, what answers and what did before it first,
-    then the newest, and the objects that no generation names; needs `Store.writing`.
+    """Delete generations but for the `KEPT` that matter, and the objects that no generation names:
+    what answers stays, then what did before it, then the newest. One that has yet to open stays only
+    where no other has opened. Needs `Store.writing`.
 
     Parameters
     ----------
@@ -43,6 +45,9 @@ def collect(
         The generation that answered before: not always the newest older one, as that may have been
         gone back from.
 
+    scarce
+        Room is short: what has yet to open goes where none has opened, too.
+
     Returns
     -------
     bytes that were freed.
@@ -50,23 +55,13 @@ def collect(
     pointer = store.pointer()
     if pointer is None:
         return 0
-    gone = set(erased)
-    kept, needed, begun = 0, set(keep), set(keep)
-    first = (pointer.generation, before)
-    for number in sorted(
-        store.generations(), key=lambda one: (first.index(one) if one in first else 2, -one)
-    ):
-        files = _files(store, number)
-        sound = (
-            files is not None
-            and not files & gone
-            and not store.boot_attempts.pending(number)
-            and store.vouchers.count(number)
-        )
-        stays = number == pointer.generation or (kept < KEPT and sound)
-        if stays:
-            kept += 1
-            needed |= files or set()
+    needed, begun = set(keep), set(keep)
+    files = {number: _files(store, number) for number in store.generations()}
+    opened, waiting = _to_go_back_to(store, pointer.generation, before, files, erased)
+    stay = {pointer.generation, *(opened or ([] if scarce else waiting))[: KEPT - 1]}
+    for number, names in files.items():
+        if number in stay:
+            needed |= names or set()
         else:
             _unlink(store.folder / "generations" / f"{number}.json")
     sync_folder(store.folder / "generations")
@@ -82,6 +77,30 @@ def collect(
         if folder.exists():
             sync_folder(folder)
     return freed
+
+
+def _to_go_back_to(
+    store: Store,
+    answers: int,
+    before: int | None,
+    files: Mapping[int, set[str] | None],
+    erased: Iterable[str],
+) -> tuple[list[int], list[int]]:
+    """Return what may stay beside the generation that answers, the first to stay first: of those
+    that have opened, and of those that have yet to.
+    """
+    gone = set(erased)
+    sound = [
+        number
+        for number in sorted(files, key=lambda one: (one != before, -one))
+        if number != answers
+        and (names := files[number]) is not None
+        and not names & gone
+        and not store.boot_attempts.failed(number)
+        and store.vouchers.count(number)
+    ]
+    waiting = [number for number in sound if store.boot_attempts.pending(number)]
+    return [number for number in sound if number not in waiting], waiting
 
 
 def clear(store: Store) -> None:

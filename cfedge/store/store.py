@@ -118,18 +118,16 @@ class Store(Generations):
 
     def before(self, generation: int) -> int | None:
         """Return the newest generation before `generation` that has opened and that today's keys
-        vouch for, None where there is none.
+        vouch for; where none has opened, as on a device that synced twice before its first start,
+        the newest that did not fail to. None where there is none.
         """
-        return max(
-            (
-                one
-                for one in self.generations()
-                if one < generation
-                and not self.boot_attempts.pending(one)
-                and self.vouchers.count(one)
-            ),
-            default=None,
-        )
+        earlier = [
+            one
+            for one in self.generations()
+            if one < generation and not self.boot_attempts.failed(one) and self.vouchers.count(one)
+        ]
+        opened = [one for one in earlier if not self.boot_attempts.pending(one)]
+        return max(opened or earlier, default=None)
 
     def rollback(self, generation: int | None = None) -> Pointer:
         """Go back to `generation`, otherwise to the one before; it stays until `unpin`, or until

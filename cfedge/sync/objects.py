@@ -81,7 +81,7 @@ def fetch(
         check_room(store, missing.values(), budget_bytes)
     except NoSpaceError:
         with contextlib.suppress(BundleError):  # a damaged pointer, which this sync puts right
-            collect(store, keep=[ref.sha256 for ref in manifest.files().values()])
+            collect(store, keep=[ref.sha256 for ref in manifest.files().values()], scarce=True)
         check_room(store, missing.values(), budget_bytes)
     pointer = installed_in(store)
     before = store.manifest(pointer.generation).files() if pointer else {}

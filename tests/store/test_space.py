@@ -19,6 +19,7 @@ from cfedge.bundle.fileref import FileRef
 from cfedge.bundle.files import reference
 from cfedge.errors import NoSpaceError, StorageError
 from cfedge.store import Store
+from cfedge.store.boot_attempts import MAX_STARTS
 from cfedge.store.space import RESERVE_BYTES, check_room, collect
 
 
@@ -94,6 +95,23 @@ def test_a_generation_that_has_yet_to_open_is_none_to_go_back_to(store: Store) -
     collect(store)
     assert store.generations() == [1, 3]
     assert sorted(path.name for path in (store.folder / "boot_attempts").iterdir()) == ["3"]
+
+
+def test_where_none_has_opened_the_one_before_stays_all_the_same(store: Store) -> None:
+    """A device that synced twice before its first start has something to go back to."""
+    for name in ("cards", "music", "news"):
+        number = install(store, name, opened=False)
+        collect(store, before=number - 1)
+    assert store.generations() == [2, 3]
+    assert store.before(3) == 2
+    for _ in range(MAX_STARTS):
+        store.boot_attempts.start(3)
+    assert store.to_open() == 2
+    for _ in range(MAX_STARTS):
+        store.boot_attempts.start(2)
+    assert store.before(3) is None
+    collect(store)
+    assert store.generations() == [3]
 
 
 @pytest.mark.parametrize("data", [b"", b"{"])
