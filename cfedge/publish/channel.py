@@ -10,13 +10,15 @@ from datetime import datetime
 from pathlib import Path
 
 from cfedge.bundle.files import Bundle, read
+from cfedge.catalogue.channel_name import check_channel
 from cfedge.catalogue.entry import Entry
 from cfedge.catalogue.erased import erased_files
 from cfedge.catalogue.index import Index, utc
 from cfedge.catalogue.view import View, view
-from cfedge.errors import SyncError, TaskError, UsageError
+from cfedge.errors import SyncError, TaskError
 from cfedge.progress import Progress
 from cfedge.publish.appending import check_share
+from cfedge.publish.checked import check_time
 from cfedge.publish.diff import next_clock, removal
 from cfedge.publish.draft import Channel, Draft
 from cfedge.publish.keys import Keys
@@ -96,7 +98,8 @@ def publish(
         The channel's tasks together do not answer golden vectors as they should; nothing was
         published.
     """
-    _check_channel(channel)
+    check_channel(channel)
+    check_time(now)
     check_share(rollout)
     given = read(bundle)
     golden = {task.name: task.golden for task in given.manifest.tasks}
@@ -116,8 +119,8 @@ def publish(
         if before.seen.backbone is not None:
             _hint(repository, before.seen.backbone, given)
         repository.commit(keys, index, {**objects, **blocks}, now)
-    after = view([*before.entries, *new])
-    return _published(index, new, sum(map(len, objects.values())), after, golden)
+    seen = view([*before.entries, *new])
+    return _published(index, new, sum(map(len, objects.values())), seen, golden)
 
 
 def withdraw(
@@ -141,6 +144,7 @@ def withdraw(
         Files cannot be erased while a rollout is on: devices that do not take part yet would still
         ask for them.
     """
+    check_time(now)
     repository = Repository(folder)
     with repository.writing():
         before = Channel.existing(repository, channel)
@@ -150,8 +154,8 @@ def withdraw(
                 f" would still ask for erased files; finish it first: cfedge rollout {folder} 1"
             )
         clock = next_clock(before.entries)
-        tombstone = removal(task, before.seen, erase=erase, site=keys.site, clock=clock)
-        draft = Draft.of_entries([tombstone], before, keys.site)
+        gone = removal(task, before.seen, erase=erase, site=keys.site, clock=clock)
+        draft = Draft.of_entries([gone], before, keys.site)
         if draft.manifest is None:
             raise TaskError(
                 f"task {task!r}: expected another task to go on with, found none: devices would"
@@ -177,6 +181,7 @@ def roll_out(
     SyncError
         Nothing is being rolled out.
     """
+    check_time(now)
     check_share(share)
     repository = Repository(folder)
     with repository.writing():
@@ -187,9 +192,9 @@ def roll_out(
                 " publish --rollout"
             )
         rollout = None if share == 1 else replace(index.rollout, share=float(share))
-        after = replace(index, rollout=rollout, published=utc(now))
-        repository.commit(keys, after, {}, now)
-    return after
+        index = replace(index, rollout=rollout, published=utc(now))
+        repository.commit(keys, index, {}, now)
+    return index
 
 
 def _opened_or_made(folder: Path, keys: Keys, now: datetime) -> Repository:
@@ -237,12 +242,3 @@ def _published(
         conflicts=tuple(conflict.message for conflict in seen.conflicts),
         share=index.rollout.share if index.rollout else 1.0,
     )
-
-
-def _check_channel(channel: str) -> None:
-    plain = channel.replace("-", "").replace("_", "").replace(".", "")
-    if not plain.isascii() or not plain.isalnum() or len(channel) > 64 or channel.startswith("."):
-        raise UsageError(
-            f"--channel: expected letters, digits, - _ and . (at most 64), found {channel!r:.80};"
-            " choose another name"
-        )

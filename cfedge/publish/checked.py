@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
-from datetime import datetime, timedelta
+from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
 
@@ -18,10 +18,12 @@ from cfedge.errors import DamagedError, StorageError, SyncError, TamperedError
 from cfedge.plain_files import read_plain
 from cfedge.publish.signing import newest
 
-__all__ = ["check_clock", "checked", "make_empty", "signed_targets"]
+__all__ = ["check_clock", "check_time", "checked", "make_empty", "signed_targets"]
 
 #: How much later than this machine's time a channel may be dated: clocks of publishers differ.
 MOST_AHEAD = timedelta(minutes=5)
+#: Nothing was signed before the first of these, and no clock that is right shows the last.
+FIRST, LAST = (datetime(year, 1, 1, tzinfo=timezone.utc) for year in (2026, 9000))
 
 
 def signed_targets(folder: Path) -> Targets:
@@ -109,6 +111,21 @@ def make_empty(folder: Path) -> None:
         path.unlink()
 
 
+def check_time(now: datetime) -> None:
+    """Refuse to sign with a clock that was never set, or that is beyond any time: what is signed
+    then has expired for every device, or has no time to expire.
+
+    Raises
+    ------
+    SyncError
+    """
+    if not FIRST <= now < LAST:
+        raise SyncError(
+            f"could not sign: expected this machine's clock between {FIRST.year} and {LAST.year},"
+            f" found {now:%Y-%m-%d}; set it"
+        )
+
+
 def check_clock(folder: Path, indices: Mapping[str, Index], now: datetime) -> None:
     """Refuse to sign where a channel is dated later than now. Devices know that its time has
     passed, so that to them all that is signed now would have expired: success would be said, and
@@ -118,6 +135,7 @@ def check_clock(folder: Path, indices: Mapping[str, Index], now: datetime) -> No
     ------
     SyncError
     """
+    check_time(now)
     for name, index in indices.items():
         if index.time > now + MOST_AHEAD:
             raise SyncError(

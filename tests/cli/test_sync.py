@@ -251,7 +251,7 @@ def test_publishing_refuses_what_it_cannot_use(home: Path, tiny_bundle: Path) ->
     )
     refused(
         2,
-        "--channel: expected letters",
+        "channel: expected 1 to 64 letters",
         "publish",
         tiny_bundle,
         "repo",

@@ -6,11 +6,12 @@ import json
 import os
 import shutil
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import datetime, timedelta, timezone
 from pathlib import Path
 
 import pytest
 from channels import NOW, Site, content, no_probe
+from test_storage import tree
 from tuf.api.metadata import Metadata
 
 import cfedge.publish.keys
@@ -18,7 +19,9 @@ import cfedge.publish.repository
 import cfedge.publish.signing
 from cfedge.catalogue.view import view
 from cfedge.errors import DamagedError, StorageError, SyncError, TamperedError
+from cfedge.publish.channel import publish, roll_out, withdraw
 from cfedge.publish.keys import ROLES, Keys
+from cfedge.publish.merge import merge
 from cfedge.publish.repository import Repository
 from cfedge.publish.rotation import rotate
 from cfedge.publish.signing import Lifetimes
@@ -305,6 +308,32 @@ def test_a_threshold_of_root_keys_is_kept_through_a_rotation(tmp_path: Path) -> 
         2,
         3,
     )
+
+
+def test_nothing_is_signed_by_a_clock_that_was_never_set_or_is_beyond_any_time(
+    site: Site, tmp_path: Path
+) -> None:
+    """What is signed in 1970 has expired for every device; nothing expires after 9999."""
+    folder, keys, before = site.repo, site.keys, tree(site.repo)
+    root = (folder / "metadata" / "1.root.json").read_bytes()
+    for now in (
+        datetime.fromtimestamp(0, timezone.utc),
+        datetime.max.replace(tzinfo=timezone(timedelta(hours=-12))),
+        datetime.min.replace(tzinfo=timezone(timedelta(hours=12))),
+    ):
+        for sign in (
+            lambda now: publish(tmp_path / "bundle", folder, keys, now=now),
+            lambda now: withdraw(folder, keys, "red", now=now),
+            lambda now: roll_out(folder, keys, 1, now=now),
+            lambda now: merge(folder, keys, Folder(folder), root, now=now),
+            lambda now: site.repository.renew(keys, now),
+            lambda now: rotate(site.repository, keys, ONLINE, now),
+            lambda now: Repository.create(tmp_path / "new", keys, now),
+        ):
+            with pytest.raises(SyncError, match=r"could not sign: expected .* clock between 2026"):
+                sign(now)
+    assert tree(folder) == before
+    assert not (tmp_path / "new").exists()
 
 
 def test_renewing_signs_snapshot_and_timestamp_and_what_is_half_over(site: Site) -> None:
