@@ -26,6 +26,7 @@ from concurrent.futures import Executor
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from cfedge.arguments import from_python
 from cfedge.margins import TAIL_SHARE
 from cfedge.progress import Progress
 from cfedge.train.certify.certificates import Certificates, certificates
@@ -62,10 +63,12 @@ class Workspace(WorkspaceFolder):
         The workspace is missing, damaged, or of another schema.
     """
 
+    @from_python
     def __init__(self, folder: str | os.PathLike[str]) -> None:
         super().__init__(Path(folder))
 
     @classmethod
+    @from_python
     def create(
         cls,
         folder: str | os.PathLike[str],
@@ -109,6 +112,7 @@ class Workspace(WorkspaceFolder):
         make_backbone(target, backbone, folder=source, progress=progress, **options)
         return cls(target)
 
+    @from_python
     def add(
         self,
         name: str,
@@ -171,6 +175,7 @@ class Workspace(WorkspaceFolder):
             )  # fmt: skip
         return self._certified(name)
 
+    @from_python
     def add_tasks(
         self,
         tasks: Mapping[str, Labelled] | str | os.PathLike[str],
@@ -224,6 +229,7 @@ class Workspace(WorkspaceFolder):
                 self, data, settings=chosen, place=place, replace=replace, progress=progress
             )
 
+    @from_python
     def update(
         self,
         name: str,
@@ -253,6 +259,7 @@ class Workspace(WorkspaceFolder):
         update(self, name, data.train, data.held_out, max_drop=max_drop, progress=progress)
         return self._certified(name)
 
+    @from_python
     def join(self, name: str, other: str, new: str | None = None, **options: Any) -> Joined:
         """Make one task of two that are confused because they are one topic.
 
@@ -275,6 +282,7 @@ class Workspace(WorkspaceFolder):
         """
         return join(self, name, other, name if new is None else new, **options)
 
+    @from_python
     def split(
         self, name: str, new: str, labels: Collection[str]
     ) -> tuple[LearnedTask, LearnedTask]:
@@ -287,6 +295,7 @@ class Workspace(WorkspaceFolder):
         """
         return split(self, name, new, labels)
 
+    @from_python
     def rename(self, name: str, new: str, *, label: str | None = None) -> None:
         """Call the task `name` otherwise, or its class `label`; nothing is learned.
 
@@ -300,6 +309,7 @@ class Workspace(WorkspaceFolder):
         else:
             rename_label(self, name, label, new)
 
+    @from_python
     def remove_class(self, name: str, label: str) -> None:
         """Take the class `label` out of the task `name`; nothing is learned.
 
@@ -317,6 +327,7 @@ class Workspace(WorkspaceFolder):
 
         return TaskCertificate.when_read(read)
 
+    @from_python
     def certificates(self, *, tail_share: float = TAIL_SHARE) -> Certificates:
         """Return what is certified of every task, with all tasks of the workspace together.
 
@@ -327,6 +338,7 @@ class Workspace(WorkspaceFolder):
         """
         return certificates(self, tail_share=tail_share)
 
+    @from_python
     def evaluate(
         self,
         tests: Mapping[str, Labelled],
@@ -361,6 +373,7 @@ class Workspace(WorkspaceFolder):
         ) as place:
             return evaluated(self, tests, unknown, place, progress)
 
+    @from_python
     def export(
         self,
         target: str | os.PathLike[str],

@@ -16,6 +16,7 @@ ROOT = Path(__file__).parent.parent
 #: Layers from the bottom up: a module may import its own layer and those above it in this list.
 LAYERS = [
     (
+        "cfedge.arguments",
         "cfedge.calibration",
         "cfedge.charts",
         "cfedge.counted",

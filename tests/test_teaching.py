@@ -211,7 +211,7 @@ def test_what_makes_no_sense_is_refused_before_anything_is_learned(
             workspace.add("food", *arguments, **choices)  # type: ignore[arg-type]
     with pytest.raises(TaskError, match=r"task name: expected lower-case letters, .* found 5"):
         workspace.add(5, TEXTS, LABELS)  # type: ignore[arg-type]
-    with pytest.raises(TaskError, match="use --replace"):
+    with pytest.raises(TaskError, match="use replace to"):
         workspace.add("colors", TEXTS, LABELS)
     with pytest.raises(TaskError, match="expected one of animals, colors, found 'food'"):
         workspace.evaluate({"food": (TEXTS, LABELS)})

@@ -17,6 +17,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from cfedge.arguments import checked
 from cfedge.bundle.files import Bundle
 from cfedge.counted import counted
 from cfedge.errors import UsageError
@@ -80,6 +81,7 @@ class Engine:
         It is no bundle but, for example, the path of one: see `open`.
     """
 
+    @checked
     def __init__(
         self,
         bundle: Bundle,
@@ -115,6 +117,7 @@ class Engine:
         return f"<Engine{where}: {counted(len(self.tasks), 'task')}>"
 
     @classmethod
+    @checked
     def open(
         cls,
         path: str | Path,
@@ -264,6 +267,7 @@ class Engine:
         """What prepares inputs of the backbone's kind."""
         return self.opened.encoder.modality
 
+    @checked
     def predict(
         self,
         inputs: Input | Iterable[Input],
@@ -325,6 +329,7 @@ class Engine:
         answering = opened.answering  # a forked child's own
         return answering.answered(encoded, given, limit, more, start)
 
+    @checked
     def check_wanted(
         self, task: str | None = None, *, top: int | None = None, coverage: float | None = None
     ) -> None:
@@ -338,6 +343,7 @@ class Engine:
         given = None if task is None else self.tasks.index(self.opened.named(task).name)
         wanted(self.opened.answering.tasks, given, top, coverage)
 
+    @checked
     def evidence(self, prediction: Prediction) -> dict[str, object]:
         """Return a prediction as JSON types, with what is certified of its task, and the digest of
         the `bundle` that answered.

@@ -35,6 +35,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from cfedge.arguments import checked
 from cfedge.bundle.manifest import Manifest
 from cfedge.errors import InputError, UsageError
 from cfedge.inputs.modality import Input
@@ -78,6 +79,7 @@ class Session:
         `switch` or `label_switch` is not in (0, 1].
     """
 
+    @checked
     def __init__(
         self, engine: Engine, *, switch: float = SWITCH, label_switch: float | None = None
     ) -> None:
@@ -95,6 +97,7 @@ class Session:
         """The probability of each task, given the inputs so far."""
         return dict(zip(self.engine.tasks, self._posterior.tolist(), strict=True))
 
+    @checked
     def predict(self, value: Input) -> Prediction:
         """Answer the stream's next input.
 
@@ -124,6 +127,7 @@ class Session:
         label, probability = self._label.see(answer.task, classes, answer.label, answer.probability)
         return dataclasses.replace(answer, label=label, probability=probability)
 
+    @checked
     def predict_all(
         self, values: Sequence[Input]
     ) -> tuple[list[Prediction], list[dict[str, object]]]:
@@ -155,6 +159,7 @@ class Session:
             raise
         return answers, evidence
 
+    @checked
     def evidence(self, answer: Prediction) -> dict[str, object]:
         """Return the latest answer as JSON types, as `Engine.evidence` does.
 

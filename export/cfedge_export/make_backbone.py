@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from pathlib import Path
 
+from cfedge.arguments import checked
 from cfedge.bundle.manifest import Backbone
 from cfedge.errors import BackboneError, UsageError
 from cfedge.inputs.modality import Input
@@ -42,6 +43,7 @@ def check_target(target: Path) -> None:
         )
 
 
+@checked
 def make_backbone(
     target: Path,
     name: str,

@@ -10,6 +10,7 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
+from cfedge.arguments import checked
 from cfedge.bundle.files import Bundle, check_replaceable, write
 from cfedge.bundle.graph import check_graphs
 from cfedge.errors import StorageError
@@ -51,6 +52,7 @@ class Exported:
         return float_layers(self.bundle[backbone.trunk], self.bundle[backbone.tail])
 
 
+@checked
 def export(
     workspace: WorkspaceFolder,
     target: Path,

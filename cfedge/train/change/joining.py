@@ -16,6 +16,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from cfedge.arguments import checked
 from cfedge.counted import counted
 from cfedge.errors import TaskError
 from cfedge.lookup import Features
@@ -42,6 +43,7 @@ class Joined(NamedTuple):
     right_now: int
 
 
+@checked
 def join(
     workspace: WorkspaceFolder,
     name: str,

@@ -16,6 +16,7 @@ from cfedge.train.examples.arrays import from_arrays
 from cfedge.train.examples.data import INPUT_AND_LABEL, load, load_file
 from cfedge.train.examples.examples import Examples, LabelledData
 from cfedge.train.examples.task_files import load_tasks
+from cfedge.train.examples.there import check_there
 
 __all__ = ["Labelled", "check_by_task", "given_examples", "task_data", "tasks_data"]
 
@@ -96,6 +97,7 @@ def given_examples(what: str, given: Labelled, kind: str) -> Examples:
     if isinstance(given, Examples):
         return given
     if isinstance(given, str | os.PathLike):
+        check_there(Path(given))
         return load_file(Path(given), kind=kind)
     if not isinstance(given, tuple | list) or len(given) != 2:
         found = f"{type(given).__name__} of {len(given)}" if isinstance(given, tuple | list) else ""

@@ -171,7 +171,7 @@ class ReadWorkspace:
         TaskError
             There is no such task.
         """
-        if name not in self._index.tasks:
+        if not isinstance(name, str) or name not in self._index.tasks:
             raise TaskError(
                 f"task: expected one of {', '.join(self.tasks) or 'none yet'}, found {name!r}; see:"
                 f" cfedge list {self.folder}"
