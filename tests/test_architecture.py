@@ -10,6 +10,7 @@ import json
 import re
 import subprocess
 import sys
+from functools import cache
 from pathlib import Path
 
 ROOT = Path(__file__).parent.parent
@@ -138,6 +139,7 @@ def _modules() -> dict[str, Path]:
 MODULES = _modules()
 
 
+@cache
 def _imports(path: Path, *, top_level_only: bool = False) -> set[str]:
     tree = ast.parse(path.read_text("utf-8"))
     nodes = tree.body if top_level_only else list(ast.walk(tree))
@@ -418,6 +420,7 @@ READ_OTHERWISE = {
 }
 
 
+@cache
 def _opens(path: Path) -> set[str]:
     """What of `open`, `read_bytes` and `read_text` a module calls to read or append."""
     found = set()

@@ -71,7 +71,7 @@ def test_it_says_how_pictures_are_sent() -> None:
     importlib.util.find_spec("schemathesis") is None,
     reason="schemathesis is not installed: pip install 'cfedge[dev]'",
 )
-@pytest.mark.parametrize("examples", [2, pytest.param(20, marks=pytest.mark.soak)])
+@pytest.mark.parametrize("examples", [5, pytest.param(20, marks=pytest.mark.soak)])
 def test_schemathesis_finds_nothing_that_it_does_not_state(
     served: Served, tmp_path: Path, examples: int
 ) -> None:
