@@ -98,17 +98,21 @@ class Model:
     def tree(self, choices: dict[tuple[int, str | None], int | bytes | None] | None = None) -> Tree:
         """What is there: as a program reads it, or with names and contents chosen otherwise."""
         chosen = choices or {}
+        touched = {number for number, _ in chosen}
         found: Tree = {}
         open_ends: list[tuple[int, str]] = [(0, "")]
         while open_ends:
             number, path = open_ends.pop()
-            node = self.nodes[number]
-            if path:
-                found[path] = None if node.folder else chosen.get((number, None), node.data[-1])  # type: ignore[assignment]
-            for name, was in node.names.items():
-                child = chosen.get((number, name), was[-1])
-                if isinstance(child, int):
-                    open_ends.append((child, f"{path}/{name}" if path else name))
+            for name, was in self.nodes[number].names.items():
+                child = chosen.get((number, name), was[-1]) if number in touched else was[-1]
+                if not isinstance(child, int):
+                    continue
+                where, node = f"{path}/{name}" if path else name, self.nodes[child]
+                if node.folder:
+                    found[where] = None
+                    open_ends.append((child, where))
+                else:
+                    found[where] = chosen.get((child, None), node.data[-1])  # type: ignore[assignment]
         return found
 
     def cuts(self, rng: random.Random, most: int = 48) -> Iterator[Tree]:
