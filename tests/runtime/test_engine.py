@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import onnx
 import pytest
+from every import cases
 from made import WORDS, make_texts
 from tiny import arrays_of
 
@@ -272,7 +273,7 @@ def _replaced(bundle: Bundle, part: str, data: bytes) -> Bundle:
     return Bundle(manifest, {**bundle.objects, ref.sha256: data})
 
 
-@pytest.mark.parametrize(
+@cases(
     ("changes", "found"),
     [
         ({"base": "0" * 64}, "cfedge.base = .* found 0000"),
