@@ -9,6 +9,11 @@ it was, while tasks lie apart as strangers do. A copy's means are R's, its facto
 that of R diag R'; its adapter is the real one's under another name. Test inputs of a copy are the
 real task's, mirrored and made unit length again.
 
+**The margins** below which the lookup looks closer are chosen as an export of so many tasks chooses
+them (`cfedge.train.measures.margins.route`), from some 20,000 inputs, as many of each task. These
+are of one part of the real tasks' held-out inputs, mirrored like the tests', and judged by
+signatures that they are not in.
+
 **The exact answer** is of the same rule, without the int8 table of clusters and without classes
 rounded to 8 bits.
 
@@ -28,6 +33,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 
@@ -45,17 +51,20 @@ from cfedge.bundle.arrays import dump_arrays, load_arrays
 from cfedge.bundle.files import Bundle, read, read_manifest, reference, write
 from cfedge.bundle.manifest import Task
 from cfedge.confidence import upper_bound
-from cfedge.lookup import ClusterStatistics, Lookup, TaskSignature, decide
+from cfedge.lookup import ClusterStatistics, Features, Lookup, TaskSignature, decide
 from cfedge.lookup.class_gaussians import ClassShape, Shared, task_evidence, temperature
 from cfedge.lookup.class_table import ClassTable
 from cfedge.lookup.lda import discriminants, pool
 from cfedge.lookup.packing import from_first, on_grid
 from cfedge.lookup.router import CANDIDATES
+from cfedge.margins import Margins
 from cfedge.runtime.signed_weights import with_signed_weights
 from cfedge.runtime.task_files import Signatures
 from cfedge.study.stream import Splits
 from cfedge.train.measures.certificate import ALPHA
 from cfedge.train.measures.conformal import conformal_threshold
+from cfedge.train.measures.folds import Folds
+from cfedge.train.measures.margins import route
 from cfedge.train.settings import Settings
 from cfedge.train.teach import learn
 from cfedge.train.workspace.folder import WorkspaceFolder
@@ -66,6 +75,8 @@ from cfedge_export.source import load_source
 
 ADAPTER_BYTES = 5_000_000
 INPUTS = 1000
+#: Held-out inputs, of all tasks, that margins are chosen from.
+MARGIN_INPUTS = 20_000
 #: Of `certificates`.
 JUDGED, POPULATION, DRAWS, HELD_OUT = 60, 150, 200, 60
 Doubles = NDArray[np.float64]
@@ -154,10 +165,62 @@ def many(bundle: Bundle, count: int, folder: Path) -> Path:
         made, files = _copy(bundle, task, f"{task.name}-{number}", mirrored)
         tasks.append(made)
         objects |= files
-    manifest = replace(bundle.manifest, tasks=tuple(tasks))
+    signed = {task.name: objects[task.signature.sha256] for task in tasks}
+    margins = margins_of(folder, (trunk, tail), signed)
+    manifest = replace(bundle.manifest, tasks=tuple(tasks), margins=margins)
     used = {ref.sha256: objects[ref.sha256] for ref in manifest.files().values()}
     write(Bundle(manifest, used), target)
     return target
+
+
+class Parsed(Mapping[str, TaskSignature]):
+    """Signatures from their files, each when it is asked for."""
+
+    def __init__(self, files: Mapping[str, bytes], width: int, views: tuple[int, ...]) -> None:
+        self._files, self._form = files, (width, views)
+
+    def __getitem__(self, name: str) -> TaskSignature:
+        return TaskSignature.from_arrays(load_arrays(self._files[name], name), name, *self._form)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._files)
+
+    def __len__(self) -> int:
+        return len(self._files)
+
+
+def margins_of(folder: Path, mirrors: tuple[Mirrors, Mirrors], files: dict[str, bytes]) -> Margins:
+    """Return those that an export of these tasks chooses; `files` are their signatures' in order."""
+    workspace = WorkspaceFolder(folder / "ws")
+    names, each = list(files)[: len(workspace.tasks)], -(-MARGIN_INPUTS // len(files))
+    evidence = {name: workspace.held_out(name).features for name in names}
+    parts = {name: workspace.folds(name) for name in names}
+    held_out, folds = {}, {}
+    for number, name in enumerate(files):
+        real = names[number % len(names)]
+        rng = np.random.default_rng([8, number])
+        rows = rng.permutation(np.flatnonzero(parts[real].of == 0))[:each]
+        without = parts[real].without[0]
+        features = Features(evidence[real].trunk[rows], evidence[real].tail[rows])
+        if number >= len(names):
+            features = mirrored(mirrors, features, number)
+            without = TaskSignature(
+                mirrors[0].statistics(without.trunk, number),
+                mirrors[1].statistics(without.tail, number),
+            )
+        held_out[name] = features
+        folds[name] = Folds(np.zeros(len(rows), np.int64), (without,))
+    backbone = workspace.backbone
+    router, _ = route(Parsed(files, backbone.width, backbone.views), held_out, folds)
+    return router.margins
+
+
+def mirrored(mirrors: tuple[Mirrors, Mirrors], features: Features, number: int) -> Features:
+    """Mirror what the lookup reads of a real task's inputs, as copy `number` mirrors the task."""
+    width = features.tail.shape[1]
+    front = features.trunk.copy()
+    front[:, :width] = [mirrors[0].features(row, number) for row in front[:, :width]]
+    return Features(front, np.stack([mirrors[1].features(row, number) for row in features.tail]))
 
 
 def _copy(
