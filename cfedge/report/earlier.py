@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from pathlib import Path
 from typing import Any
@@ -11,6 +10,7 @@ from cfedge.bundle.canonical import typed
 from cfedge.errors import SchemaError, StorageError, UsageError
 from cfedge.plain_files import open_plain
 from cfedge.report.contents import SCHEMA, Contents
+from cfedge.report.foreign_json import foreign_json
 
 __all__ = ["is_report", "parsed", "read_old"]
 
@@ -28,7 +28,7 @@ def parsed(data: bytes, what: str) -> Contents:
         It is no report of this version of cfedge.
     """
     try:
-        value: Any = json.loads(data, parse_constant=_no_number)
+        value: Any = foreign_json(data)
         if isinstance(value, dict):
             value.pop("changes", None)  # what --json tells besides
         if isinstance(value, dict) and value.get("schema") != SCHEMA:
@@ -40,10 +40,6 @@ def parsed(data: bytes, what: str) -> Contents:
             " cfedge report"
         ) from error
     return contents
-
-
-def _no_number(name: str) -> None:
-    raise ValueError(f"{name}, which is no JSON")
 
 
 def is_report(path: Path) -> bool:

@@ -5,14 +5,15 @@ A file comes from elsewhere, so each value is checked: a number must be one, and
 
 from __future__ import annotations
 
-import json
 import math
 from pathlib import Path
 from typing import Any
 
 from cfedge.errors import StorageError, UsageError
 from cfedge.plain_files import open_plain
+from cfedge.printable import escaped
 from cfedge.report.contents import Bench, Counted, Drift, Parity
+from cfedge.report.foreign_json import foreign_json
 from cfedge.runtime.drift import spent_by_each
 from cfedge.runtime.drift_counter import Counter
 from cfedge.runtime.drift_file import saved_counters
@@ -93,7 +94,7 @@ def read_drift(path: Path, digest: str | None) -> Drift:
     return Drift(
         alpha=found.alpha,
         same_bundle=None if digest is None else found.bundle == digest,
-        counters=tuple(_counted(name, one, each) for name, one in found.counters.items()),
+        counters=tuple(_counted(escaped(name), one, each) for name, one in found.counters.items()),
     )
 
 
@@ -119,7 +120,7 @@ def _read(path: Path, what: str) -> Any:
     try:
         if len(data) > _MOST_BYTES:
             raise ValueError(f"more than {_MOST_BYTES / 1e6:.0f} MB")
-        return json.loads(data)
+        return foreign_json(data)
     except (ValueError, RecursionError) as error:
         raise _odd(path, what, error) from error
 

@@ -9,12 +9,15 @@ from typing import Any
 
 import pytest
 from every import cases
+from reports import made_contents
 
 from cfedge.bench import Bench
 from cfedge.bundle.files import read_manifest
 from cfedge.device import probe
 from cfedge.errors import CfedgeError, DamagedError, StorageError, UsageError
 from cfedge.footprint import Quantiles
+from cfedge.report.contents import dumped
+from cfedge.report.earlier import read_old
 from cfedge.report.measured import read_bench, read_drift, read_parity
 from cfedge.runtime.adapters import AdapterStats
 from cfedge.runtime.drift import Monitor
@@ -131,3 +134,27 @@ def test_a_file_of_too_many_bytes_is_not_read_whole(tmp_path: Path) -> None:
 def test_a_file_that_is_not_there_is_said_so(tmp_path: Path) -> None:
     with pytest.raises(StorageError, match=r"could not read .*none.json: No such file"):
         read_bench(tmp_path / "none.json")
+
+
+def test_half_of_a_surrogate_pair_is_refused_before_a_page_is_written(
+    tiny_bundle: Path, tmp_path: Path
+) -> None:
+    path = tmp_path / "odd.json"
+    bench, parity = _bench(), dataclasses.asdict(PARITY)
+    bench["machine"]["cpu"] = "a\ud800b"
+    old = json.loads(dumped(made_contents()))
+    old["tasks"][0]["name"] = "a\udfff"
+    for value, read in (
+        (bench, read_bench),
+        ({"parity": [{**parity, "task": "\udc00"}]}, read_parity),
+        (old, read_old),
+    ):
+        path.write_text(json.dumps(value))
+        with pytest.raises(UsageError, match=r"half of a surrogate pair, '\\ud"):
+            read(path)
+    monitor = Monitor(read_manifest(tiny_bundle))
+    monitor.save(path)
+    path.write_text(path.read_text().replace('"colors', '"co\\ud800lors'))
+    names = [one.counter for one in read_drift(path, None).counters]
+    assert "co\\ud800lors" in " ".join(names)
+    "".join(names).encode("utf-8")
