@@ -14,6 +14,7 @@ from typer.testing import CliRunner
 from cfedge.cli import app
 from cfedge.errors import CfedgeError, DamagedError, StorageError, UsageError
 from cfedge.report import dumped, page, parsed, read_old
+from cfedge.report.earlier import is_report
 from cfedge.report.files import write_report
 from cfedge.sync.client import sync
 from cfedge.sync.transport import Folder
@@ -51,6 +52,19 @@ def test_a_report_replaces_a_report_and_nothing_else(tiny_bundle: Path, tmp_path
         write_report(tiny_bundle, tmp_path / "none" / "r.html")
     with pytest.raises(UsageError, match="found the folder"):
         write_report(tiny_bundle, tmp_path)
+
+
+def test_a_report_replaces_one_that_is_too_large_to_be_compared_with(
+    tiny_bundle: Path, tmp_path: Path
+) -> None:
+    path = tmp_path / "large.html"
+    before, _, after = page(made_contents()).partition(b'"machine":"word"')
+    path.write_bytes(before + b'"machine":"' + b"x" * 8_000_000 + b'"' + after)
+    with pytest.raises(UsageError, match="expected a report of at most 8 MB, found more"):
+        read_old(path)
+    assert is_report(path)
+    write_report(tiny_bundle, path)
+    assert len(path.read_bytes()) < 1_000_000
 
 
 def test_what_is_no_report_is_not_compared_with(tiny_bundle: Path, tmp_path: Path) -> None:
