@@ -222,7 +222,7 @@ def test_the_lock_file_that_cannot_be_made_is_named(tiny_workspace: Path) -> Non
     old = kept(tiny_workspace)
     with (
         Disk(tiny_workspace, 1, lasting=True),
-        pytest.raises(WorkspaceError, match=r"could not write in .*: No space left"),
+        pytest.raises(StorageError, match=r"could not write in .*: No space left"),
     ):
         remove(tiny_workspace)
     assert kept(tiny_workspace) == old

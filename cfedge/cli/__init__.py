@@ -52,6 +52,8 @@ _REFUSED = {
     errno.EFBIG: "ask for the right to write larger files",
     errno.EROFS: "choose another place",
     errno.EIO: "check the disk",
+    errno.EACCES: "get the right to use it",
+    errno.EPERM: "get the right to use it",
 }
 #: As a shell says it of what Ctrl-C ended.
 _INTERRUPTED = 130

@@ -198,9 +198,13 @@ class Keys:
         ]
 
     def _files(self, role: str) -> list[Path]:
-        return sorted(
-            (path for path in self.folder.glob(f"{role}-*.pem") if _number(path)), key=_number
-        )
+        try:
+            found = list(self.folder.glob(f"{role}-*.pem"))
+        except OSError as error:
+            raise StorageError(
+                f"could not list {self.folder}: {error.strerror}; check the disk and rights"
+            ) from error
+        return sorted(filter(_number, found), key=_number)
 
     def _load(self, path: Path) -> Ed25519PrivateKey:
         try:

@@ -58,7 +58,7 @@ class Repository:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        if not (folder / "metadata" / "timestamp.json").is_file():
+        if not self.exists(folder):
             raise DamagedError(
                 f"{folder}: expected a repository, found none; make one by publishing a bundle:"
                 " cfedge publish --help"
@@ -67,7 +67,8 @@ class Repository:
     @staticmethod
     def exists(folder: Path) -> bool:
         """Whether there is a repository in `folder`."""
-        return (folder / "metadata" / "timestamp.json").is_file()
+        with _refusals(folder):
+            return (folder / "metadata" / "timestamp.json").is_file()
 
     @classmethod
     def create(
@@ -113,9 +114,9 @@ class Repository:
         Raises
         ------
         StorageError
-            Another writer is at work.
+            Another writer is at work, or the disk refused.
         """
-        with locked(self.folder):
+        with locked(self.folder), _refusals(self.folder):
             for part in ("metadata", "targets", "objects", "deltas"):
                 remove_leftovers(self.folder / part)
             yield
@@ -265,3 +266,15 @@ class Repository:
         check_time(now)
         signed_targets(self.folder)
         return Signing(self.folder, keys, now, lifetimes or Lifetimes())
+
+
+@contextlib.contextmanager
+def _refusals(folder: Path) -> Iterator[None]:
+    """Tell in a line what the disk refuses to read of a repository."""
+    try:
+        yield
+    except OSError as error:
+        raise StorageError(
+            f"could not use {error.filename or folder}: {error.strerror or 'it is not there'}; check"
+            " the disk and rights"
+        ) from error

@@ -106,7 +106,13 @@ class Generations:
     def pointer(self) -> Pointer | None:
         """Return the pointer, None where no generation was installed yet."""
         path = self.folder / "current"
-        return record_of(path, Pointer) if path.exists() else None
+        try:
+            there = path.exists()
+        except OSError as error:
+            raise StorageError(
+                f"could not read {path}: {error.strerror}; check the disk and rights"
+            ) from error
+        return record_of(path, Pointer) if there else None
 
     def generations(self) -> list[int]:
         """Return the numbers of the generations on the disk, ascending."""

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import contextlib
 import errno
 import hashlib
 import json
@@ -18,7 +19,7 @@ import cfedge.publish.keys
 import cfedge.publish.repository
 import cfedge.publish.signing
 from cfedge.catalogue.view import view
-from cfedge.errors import DamagedError, StorageError, SyncError, TamperedError
+from cfedge.errors import CfedgeError, DamagedError, StorageError, SyncError, TamperedError
 from cfedge.publish.channel import publish, roll_out, withdraw
 from cfedge.publish.keys import ROLES, Keys
 from cfedge.publish.merge import merge
@@ -453,6 +454,36 @@ def test_a_folder_that_cannot_be_written_is_reported(
         site.repository.writing(),
     ):
         pass
+
+
+@pytest.mark.parametrize("number", [errno.EIO, errno.EACCES])
+def test_a_repository_that_cannot_be_read_is_told_in_a_line(site: Site, number: int) -> None:
+    """At whichever of its calls the disk refuses: none ends with a traceback."""
+    names, at, refused = ("open", "stat", "scandir"), 0, True
+    real = {name: getattr(os, name) for name in names}
+
+    def refusing(name: str, left: list[int]) -> Callable[..., object]:
+        def call(path: object = ".", *rest: object, **more: object) -> object:
+            if str(path).startswith(str(site.folder)):
+                left[0] -= 1
+                if left[0] == 0:
+                    raise OSError(number, os.strerror(number), str(path))
+            return real[name](path, *rest, **more)
+
+        return call
+
+    while refused:
+        at += 2
+        left = [at]
+        with pytest.MonkeyPatch.context() as patch:
+            for name in names:
+                patch.setattr(os, name, refusing(name, left))
+            with contextlib.suppress(CfedgeError):
+                repository = Repository(site.repo)
+                with repository.writing():
+                    repository.renew(site.keys, NOW)
+            refused = left[0] <= 0
+    assert at > 20
 
 
 def test_channels_of_one_repository_do_not_touch_each_other(site: Site, tmp_path: Path) -> None:

@@ -104,7 +104,9 @@ def exclusively(folder: Path, wait_s: float = 0.0) -> Iterator[None]:
     Raises
     ------
     WorkspaceError
-        Another process holds it, or nothing can be written there.
+        Another process holds it.
+    StorageError
+        Nothing can be written there.
     """
     lock = filelock.FileLock(folder / ".lock")
     try:
@@ -115,8 +117,8 @@ def exclusively(folder: Path, wait_s: float = 0.0) -> Iterator[None]:
             " it ends"
         ) from error
     except OSError as error:
-        raise WorkspaceError(
-            f"could not write in {folder}: {error.strerror}; check the disk and rights"
+        raise StorageError(
+            f"could not write in {folder}: {error.strerror or error}; check the disk and rights"
         ) from error
     try:
         yield
