@@ -123,8 +123,14 @@ class Host:
             OSError,
             ValueError,
         ) as error:  # ValueError: an address that none can be
+            found = reason(error)
+            step = (
+                "check this machine's clock, and the host's certificate"
+                if "certificate" in found
+                else "check the network"
+            )
             raise OfflineError(
-                f"{shown(url)}: expected an answer, found {reason(error)}; check the network"
+                f"{shown(url)}: expected an answer, found {found}; {step}"
             ) from error
 
     def _pool(self, url: str) -> urllib3.PoolManager:
