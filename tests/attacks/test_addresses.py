@@ -243,7 +243,7 @@ def test_a_host_whose_certificate_nobody_vouches_for_is_not_asked(tmp_path: Path
     with serving(certificate(tmp_path)) as (safe, here):
         with (
             bounded(),
-            pytest.raises(OfflineError, match="certificate.*; check this machine's clock, and"),
+            pytest.raises(OfflineError, match=r"certificate.*; check this machine's clock, and"),
         ):
             Host(safe).read("x")
         assert here.asked == []
