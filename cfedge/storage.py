@@ -236,20 +236,15 @@ def _refused(path: Path, size_bytes: int | None, error: OSError) -> StorageError
     import shutil
 
     wanted = f"write {size_bytes} bytes to {path}" if size_bytes is not None else f"write {path}"
+    reason = error.strerror or str(error)
     if error.errno in _FORBIDDEN:
-        return StorageError(
-            f"could not {wanted}: {error.strerror}; nothing was changed: get the right to write there,"
-            " or choose another place"
-        )
-    if error.errno in _MISNAMED:
-        return StorageError(
-            f"could not {wanted}: {error.strerror}; nothing was changed: choose another name"
-        )
-    try:
-        free = f"{shutil.disk_usage(path.parent).free} bytes are free"
-    except OSError:
-        free = "the folder cannot be read"
-    return StorageError(
-        f"could not {wanted}: {error.strerror or error} ({free}); nothing was changed: make room or"
-        " choose another place"
-    )
+        advice = "get the right to write there, or choose another place"
+    elif error.errno in _MISNAMED:
+        advice = "choose another name"
+    else:
+        advice = "make room or choose another place"
+        try:
+            reason += f" ({shutil.disk_usage(path.parent).free} bytes are free)"
+        except OSError:
+            reason += " (the folder cannot be read)"
+    return StorageError(f"could not {wanted}: {reason}; nothing was changed: {advice}")

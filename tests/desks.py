@@ -19,7 +19,8 @@ from cfedge.console.app import Console
 from cfedge.console.jobs import Jobs
 from cfedge.console.live import Live
 from cfedge.kept.keeper import Keeper
-from cfedge.serve.server import Server, listen
+from cfedge.serve.listening import listen
+from cfedge.serve.server import Server
 
 
 @dataclass

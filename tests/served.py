@@ -12,7 +12,8 @@ from typing import Any
 from cfedge import Engine
 from cfedge.serve.app import Service
 from cfedge.serve.limits import Limits
-from cfedge.serve.server import Server, listen
+from cfedge.serve.listening import listen
+from cfedge.serve.server import Server
 
 
 @dataclass

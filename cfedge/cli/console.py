@@ -104,7 +104,8 @@ def console(
     from cfedge.console.activation import Place
     from cfedge.console.app import Console
     from cfedge.console.live import Live
-    from cfedge.serve.server import Server, listen
+    from cfedge.serve.listening import listen
+    from cfedge.serve.server import Server
 
     place = Place.checked(
         answers,

@@ -13,8 +13,9 @@ if TYPE_CHECKING:
     from cfedge.bundle.manifest import Certificate
     from cfedge.train.certify.task_certificate import TaskCertificate
 
-__all__ = ["JSON", "WORKSPACE", "alone", "register"]
+__all__ = ["JSON", "TASK", "WORKSPACE", "alone", "register"]
 
+TASK = Annotated[str, typer.Argument(metavar="TASK", help="Name of the task.")]
 WORKSPACE = Annotated[Path, typer.Argument(metavar="WS", help="Folder of the workspace.")]
 JSON = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
 #: What is shown of every task, and what of those that have others beside them.

@@ -158,7 +158,8 @@ def serve(
     from cfedge.runtime.false_reject import check_monitor, parsed
     from cfedge.serve.app import Service
     from cfedge.serve.limits import Limits
-    from cfedge.serve.server import Server, is_local, listen
+    from cfedge.serve.listening import is_local, listen
+    from cfedge.serve.server import Server
 
     threads = load_profile(profile).threads.value if profile else threads
     check_monitor(monitor, asked := parsed(false_reject))

@@ -6,17 +6,24 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Sequence
+import subprocess
+import time
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
+
+import filelock
 
 from cfedge.bundle.arrays import dump_arrays
 from cfedge.console.wording import in_console
 from cfedge.inputs.modality import Input, Stored
 from cfedge.plain_files import read_plain
 
-__all__ = ["Job", "Labelled", "dumped", "read_note", "why_died"]
+__all__ = ["Job", "Labelled", "dumped", "is_alive", "read_note", "why_died"]
+
+#: After which a process that has not begun is taken for dead, in seconds.
+_BEGIN_S = 30.0
 
 
 @dataclass(frozen=True)
@@ -71,6 +78,29 @@ def read_note(path: Path) -> dict[str, Any]:
     except (OSError, ValueError, RecursionError):
         return {}
     return found if isinstance(found, dict) else {}
+
+
+def is_alive(
+    folder: Path,
+    request: Mapping[str, Any],
+    progress: Mapping[str, Any],
+    process: subprocess.Popen[bytes] | None,
+) -> bool:
+    """Whether a job is at work, or may still begin; its process is known where this console began
+    it.
+    """
+    lock = filelock.FileLock(folder / "alive.lock")
+    try:
+        lock.acquire(timeout=0)
+    except filelock.Timeout:
+        return True
+    except OSError:
+        return False
+    lock.release()
+    if process is not None and process.poll() is not None:
+        return False
+    begun = float(request.get("begun", 0.0))
+    return not progress and time.time() - begun < _BEGIN_S
 
 
 def why_died(folder: Path) -> str:

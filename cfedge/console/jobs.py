@@ -25,15 +25,13 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-import filelock
-
 from cfedge.console.change import Change, in_words
-from cfedge.console.job import Job, Labelled, dumped, read_note, why_died
+from cfedge.console.job import Job, Labelled, dumped, is_alive, read_note, why_died
 from cfedge.console.turn import alone
 from cfedge.errors import StorageError, TaskError, UsageError
 from cfedge.inputs.modality import Stored
@@ -45,8 +43,6 @@ __all__ = ["Jobs"]
 _NAME = re.compile(r"[0-9]{1,20}-[0-9a-f]{1,16}")
 #: Jobs whose record stays; older ones that do not answer go when a new one begins.
 _KEPT = 20
-#: After which a process that has not begun is taken for dead, in seconds.
-_BEGIN_S = 30.0
 #: That a process which is stopped is waited for.
 _END_S = 10.0
 
@@ -175,7 +171,11 @@ class Jobs:
             raise UsageError(f"job: expected one of the console's, found {name[:40]!r}; look again")
         result, progress = read_note(folder / "result.json"), read_note(folder / "progress.json")
         decided = self.decided(name).get("state")
-        if decided is None and not result and not self._is_alive(folder, request, progress):
+        if (
+            decided is None
+            and not result
+            and not is_alive(folder, request, progress, self.processes.get(name))
+        ):
             result = {"error": why_died(folder)}
         state = decided or ("failed" if "error" in result else "ready" if result else "working")
         return Job(name, str(state), request, progress, result)
@@ -235,22 +235,6 @@ class Jobs:
                 process.wait(_END_S)
         for part in ("ws", "bundle", "before"):
             shutil.rmtree(self.folder(name) / part, ignore_errors=True)
-
-    def _is_alive(
-        self, folder: Path, request: Mapping[str, Any], progress: Mapping[str, Any]
-    ) -> bool:
-        lock = filelock.FileLock(folder / "alive.lock")
-        try:
-            lock.acquire(timeout=0)
-        except filelock.Timeout:
-            return True
-        except OSError:
-            return False
-        lock.release()
-        if (process := self.processes.get(folder.name)) is not None and process.poll() is not None:
-            return False
-        begun = float(request.get("begun", 0.0))
-        return not progress and time.time() - begun < _BEGIN_S
 
     def _tidy(self) -> None:
         """Forget what is old and does not answer, and what is left of what was forgotten."""

@@ -205,9 +205,8 @@ class _Meeting:
         restated: Restated | None,
         same_labels: Collection[str],
     ) -> Merged:
-        had, manifest = self._had, self.draft.manifest
-        classes = {task.name: task.classes for task in manifest.tasks} if manifest else {}
-        here = {task.name for task in had}
+        had, tasks = self._had, self.draft.manifest.tasks if self.draft.manifest else ()
+        classes, here = {task.name: task.classes for task in tasks}, {task.name for task in had}
         return Merged(
             adopted=tuple(f"{entry.kind} {entry.name}" for entry in self.adopted),
             handed_over=tuple(f"task {one.task!r}: {one.message}" for one in self.handed_over),
@@ -219,7 +218,7 @@ class _Meeting:
                 *self.there.notes,
             ),
             overlaps=overlaps_of(here, restated, classes, same_labels) if restated else (),
-            wrong_task_at_most=_limits(had, manifest.tasks if manifest else ()),
+            wrong_task_at_most=_limits(had, tasks),
         )
 
 

@@ -3,7 +3,7 @@
 It shares with an earlier one what is the same in both. In a forked child, where a session of ONNX
 Runtime would wait for threads that are not there, it is opened anew from the disk.
 
-Longer than other files by a line or two: opening and opening anew must stay the same.
+Longer than other files by a few lines: opening and opening anew must stay the same.
 
 Letters: B batch, D width, C classes.
 """

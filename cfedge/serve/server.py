@@ -1,4 +1,4 @@
-"""The socket, the signals and the clock of each connection, around uvicorn.
+"""The signals and the clock of each connection, around uvicorn.
 
 uvicorn bounds a request's head in bytes and an idle connection in time; a head that comes a byte at
 a time, and a client that does not read its answer, are for the clock here: each connection has one,
@@ -8,7 +8,6 @@ set anew only where its state changes, and earlier than any of uvicorn's.
 from __future__ import annotations
 
 import asyncio
-import ipaddress
 import json
 import logging
 import math
@@ -22,35 +21,9 @@ import uvicorn
 from starlette.types import ASGIApp
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
-from cfedge.errors import UsageError
 from cfedge.serve.limits import Limits
 
-__all__ = ["Dropped", "Server", "Service", "is_local", "listen"]
-
-
-def listen(host: str, port: int) -> socket.socket:
-    """Bind a listening socket; port 0 takes a free one.
-
-    Raises
-    ------
-    UsageError
-        It cannot be had.
-    """
-    try:
-        family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[
-            0
-        ][0]
-        return socket.create_server((host, port), family=family, backlog=2048)
-    except (OSError, UnicodeError) as error:  # the latter of a name that none can be
-        reason = getattr(error, "strerror", None) or error
-        raise UsageError(
-            f"could not listen on {host}:{port}: {reason}; take another --host or --port"
-        ) from error
-
-
-def is_local(bound: socket.socket) -> bool:
-    """Whether only this machine reaches it."""
-    return ipaddress.ip_address(bound.getsockname()[0].partition("%")[0]).is_loopback
+__all__ = ["Dropped", "Server", "Service"]
 
 
 class Dropped(Protocol):

@@ -181,6 +181,9 @@ class Settings:
             raise UsageError(
                 f"exit_share: expected a share in [0, 1), found {self.exit_share}; such as 0.5"
             )
+        self._check_training()
+
+    def _check_training(self) -> None:
         if self.precision not in ("float32", "bf16"):
             raise UsageError(
                 f"precision: expected float32 or bf16, found {self.precision!r}; choose one"

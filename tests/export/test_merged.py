@@ -22,7 +22,8 @@ from cfedge_export import merged
 from cfedge_export.architectures.text.bert import BERT
 from cfedge_export.build_bundle import build
 from cfedge_export.make_backbone import make_backbone
-from cfedge_export.merged import TOLERANCE, export_merged, merge
+from cfedge_export.merged import TOLERANCE, export_merged
+from cfedge_export.merged_graph import merge
 from cfedge_export.parity_gate import Gate
 from cfedge_export.schemes import SCHEMES
 from cfedge_export.source import load_source

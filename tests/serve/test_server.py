@@ -29,7 +29,7 @@ from cfedge.bundle.files import Bundle, read
 from cfedge.errors import UsageError
 from cfedge.publish.keys import Keys
 from cfedge.runtime.drift import Monitor
-from cfedge.serve.server import is_local, listen
+from cfedge.serve.listening import is_local, listen
 from cfedge.store import Store
 from cfedge.sync.client import sync
 from cfedge.sync.probe import probe_here
