@@ -58,7 +58,7 @@ def _no_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
     ],
 )
 def test_a_password_in_an_address_is_refused_and_never_printed(place: str) -> None:
-    with bounded(), pytest.raises(UsageError, match="--from: expected") as caught:
+    with bounded(), pytest.raises(UsageError, match="address: expected") as caught:
         source_of([place])
     assert SECRET not in str(caught.value)
     assert "me:" not in str(caught.value)

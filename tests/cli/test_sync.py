@@ -448,7 +448,7 @@ def test_syncing_refuses_what_it_cannot_use(home: Path) -> None:
     )
     refused(
         2,
-        r"--from: expected a folder or an http\(s\) URL, found 'ftp://x'",
+        r"address: expected a folder or an http\(s\) URL, found 'ftp://x'",
         "sync",
         "store",
         "--from",

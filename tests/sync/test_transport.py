@@ -440,7 +440,7 @@ def test_places_are_folders_and_urls(tmp_path: Path) -> None:
     ],
 )
 def test_a_place_that_is_neither_is_a_usage_error(place: str) -> None:
-    with pytest.raises(UsageError, match="--from: expected a folder or an http"):
+    with pytest.raises(UsageError, match="address: expected a folder or an http"):
         source_of([place])
 
 
@@ -458,7 +458,7 @@ def test_a_place_that_is_neither_is_a_usage_error(place: str) -> None:
 )
 def test_an_address_that_paths_cannot_be_put_behind_is_a_usage_error(place: str) -> None:
     """They went into the query, or the network was blamed."""
-    with pytest.raises(UsageError, match="--from: expected an address without"):
+    with pytest.raises(UsageError, match="address: expected an address without"):
         Host(place)
 
 

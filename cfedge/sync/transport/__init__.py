@@ -68,6 +68,6 @@ def _check_host(place: str, parts: SplitResult) -> None:
 
 def _neither(place: str, why: str = "") -> UsageError:
     return UsageError(
-        f"--from: expected a folder or an http(s) URL, found {shown(place)!r}"
+        f"address: expected a folder or an http(s) URL, found {shown(place)!r}"
         f"{f' ({why})' if why else ''}; give one of these"
     )

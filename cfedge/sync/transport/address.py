@@ -45,16 +45,16 @@ def check_address(url: str) -> None:
     """
     if any(letter.isspace() or not letter.isprintable() for letter in url):
         raise UsageError(
-            f"--from: expected an address without spaces, found {shown(url)!r}; correct it"
+            f"address: expected an address without spaces, found {shown(url)!r}; correct it"
         )
     if "?" in url or "#" in url:
         raise UsageError(
-            f"--from: expected an address without a query (?) or a fragment (#), found"
+            f"address: expected an address without a query (?) or a fragment (#), found"
             f" {shown(url)!r}; leave it out: a repository is files under plain paths"
         )
     if "@" in urlsplit(url).netloc:
         raise UsageError(
-            f"--from: expected an address without a user name or a password, found {shown(url)!r};"
+            f"address: expected an address without a user name or a password, found {shown(url)!r};"
             " a repository is signed and needs none: serve it without, or from a folder"
         )
 
@@ -83,6 +83,6 @@ def redirected(url: str, target: str) -> str:
     if urlsplit(url).scheme == "https" and scheme != "https":
         raise OfflineError(
             f"{shown(url)}: expected a redirect that stays encrypted, found {shown(there)!r:.200}; ask whoever"
-            " runs the host, or give that address with --from"
+            " runs the host, or give that address"
         )
     return there
