@@ -33,9 +33,11 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 os.environ["OMP_NUM_THREADS"] = os.environ["OPENBLAS_NUM_THREADS"] = "1"
 
@@ -189,6 +191,29 @@ class Parsed(Mapping[str, TaskSignature]):
         return len(self._files)
 
 
+class Made(Sequence[TaskSignature]):
+    """One signature, made whenever it is asked for: of ten thousand tasks they take 20 GB."""
+
+    def __init__(self, made: Callable[[], TaskSignature]) -> None:
+        self._made = made
+
+    def __getitem__(self, place: Any) -> Any:
+        return self._made()
+
+    def __len__(self) -> int:
+        return 1
+
+
+def _without(mirrors: tuple[Mirrors, Mirrors], parts: Folds, number: int | None) -> TaskSignature:
+    """The signature without the first part, of a real task or of copy `number`."""
+    own: TaskSignature = parts.without[0]
+    if number is None:
+        return own
+    return TaskSignature(
+        mirrors[0].statistics(own.trunk, number), mirrors[1].statistics(own.tail, number)
+    )
+
+
 def margins_of(folder: Path, mirrors: tuple[Mirrors, Mirrors], files: dict[str, bytes]) -> Margins:
     """Return those that an export of these tasks chooses; `files` are their signatures' in order."""
     workspace = WorkspaceFolder(folder / "ws")
@@ -200,16 +225,10 @@ def margins_of(folder: Path, mirrors: tuple[Mirrors, Mirrors], files: dict[str, 
         real = names[number % len(names)]
         rng = np.random.default_rng([8, number])
         rows = rng.permutation(np.flatnonzero(parts[real].of == 0))[:each]
-        without = parts[real].without[0]
         features = Features(evidence[real].trunk[rows], evidence[real].tail[rows])
-        if number >= len(names):
-            features = mirrored(mirrors, features, number)
-            without = TaskSignature(
-                mirrors[0].statistics(without.trunk, number),
-                mirrors[1].statistics(without.tail, number),
-            )
-        held_out[name] = features
-        folds[name] = Folds(np.zeros(len(rows), np.int64), (without,))
+        held_out[name] = mirrored(mirrors, features, number) if number >= len(names) else features
+        made = partial(_without, mirrors, parts[real], number if number >= len(names) else None)
+        folds[name] = Folds(np.zeros(len(rows), np.int64), Made(made))  # type: ignore[arg-type]
     backbone = workspace.backbone
     router, _ = route(Parsed(files, backbone.width, backbone.views), held_out, folds)
     return router.margins
