@@ -28,6 +28,9 @@ os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
 # Hundreds of processes are started: each would compile the package anew.
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 sys.dont_write_bytecode = False
+# readline, which pytest imports, says so what it takes for the terminal's width: tables keep to it.
+os.environ.pop("COLUMNS", None)
+os.environ.pop("LINES", None)
 if "PYTEST_XDIST_WORKER" in os.environ:  # a core for each worker, and for what it starts
     os.environ.setdefault("OMP_NUM_THREADS", "1")
 

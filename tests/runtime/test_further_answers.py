@@ -178,9 +178,20 @@ def test_a_single_task_is_certain_and_promises_as_others_do(tiny_bundle: Path) -
         assert one.top == given.top
 
 
-@pytest.mark.parametrize("top", [0, -1, 1.5, True, "2"])
-def test_a_number_of_answers_that_is_none_is_refused(engine: Engine, top: object) -> None:
-    with pytest.raises(UsageError, match="top: expected how many answers, 1 or more, found"):
+@pytest.mark.parametrize(
+    ("top", "wanted"),
+    [
+        (0, "how many answers, 1 or more"),
+        (-1, "how many answers, 1 or more"),
+        (1.5, "a whole number or None"),
+        (True, "a whole number or None"),
+        ("2", "a whole number or None"),
+    ],
+)
+def test_a_number_of_answers_that_is_none_is_refused(
+    engine: Engine, top: object, wanted: str
+) -> None:
+    with pytest.raises(UsageError, match=f"top: expected {wanted}, found {top!r}"):
         engine.predict(TEXTS, top=top)
 
 
