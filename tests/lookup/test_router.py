@@ -34,6 +34,7 @@ from cfedge.lookup import (
     decide,
 )
 from cfedge.lookup.class_gaussians import task_evidence, temperature
+from cfedge.lookup.evidence import Evidence
 from cfedge.lookup.router import CANDIDATES
 from cfedge.margins import SECOND_SHARES, Margins
 from cfedge.runtime.adapter import load_adapter
@@ -402,6 +403,26 @@ def test_more_inputs_are_looked_at_again_where_that_changes_more_tasks_and_fewer
             margins = route(looks, held_out)[0].margins
             place = next(at for at in range(least, len(left)) if left[at] <= unseen)
             assert (margins.second_share, margins.second) == (shares[place], limits[place])
+
+
+def test_of_held_out_inputs_no_scores_are_kept(
+    stages: dict[str, TaskSignature], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of a thousand tasks they take 50 kB an input, and hundreds of inputs of each are held out."""
+    scores: list[weakref.ref[np.ndarray]] = []
+    most, begin = 0, Router.begin
+
+    def watched(router: Router, trunk: np.ndarray, position: int = 0) -> Evidence:
+        nonlocal most
+        evidence = begin(router, trunk, position)
+        scores.append(weakref.ref(evidence.scored.clusters))
+        most = max(most, sum(one() is not None for one in scores))
+        return evidence
+
+    monkeypatch.setattr(Router, "begin", watched)
+    route(stages, hold_out(0.3), tail_share=1.0)
+    assert len(scores) > 300
+    assert most <= 2
 
 
 def test_how_many_inputs_get_further_looks_does_not_depend_on_their_labels(

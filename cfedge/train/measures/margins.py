@@ -29,7 +29,6 @@ from cfedge.lookup import (
     TaskSignature,
     decide,
 )
-from cfedge.lookup.evidence import Evidence
 from cfedge.margins import SECOND_SHARES, TAIL_SHARE, Margins
 from cfedge.runtime.table import Int8Table
 from cfedge.train.measures.conformal import conformal_threshold
@@ -44,6 +43,8 @@ __all__ = [
     "margin_quantile",
     "route",
 ]
+
+Floats = NDArray[np.float32]
 
 #: Of all held-out inputs, those that may go without further stages though these would say another
 #: task than the first, and likewise without a third.
@@ -96,14 +97,17 @@ def route(
         part: Router(Without(signatures, folds, part), table=Int8Table) if folds else router
         for part in sorted(set(parts))
     }
-    found = [judges[part].begin(trunk) for part, (trunk, _) in zip(parts, rows, strict=True)]
+    # Of each input what is decided, and no more: the scores of a thousand tasks' clusters take 50 kB.
+    found = [
+        decide(judges[part].begin(trunk)) for part, (trunk, _) in zip(parts, rows, strict=True)
+    ]
     #: A distance is a sum over directions, and each lookup keeps its own.
     scale = [router.first.directions / judges[part].first.directions for part in parts]
     if len(router.tasks) > 1:
-        router.margins = _look_closer(judges, parts, found, [tail for _, tail in rows], tail_share)
+        router.margins = _look_closer(judges, parts, found, rows, tail_share)
     matches = [
         match._replace(distance=match.distance * times)
-        for match, times in zip(map(decide, found), scale, strict=True)
+        for match, times in zip(found, scale, strict=True)
     ]
     return router, _by_task(matches, held_out)
 
@@ -117,21 +121,20 @@ def check_tail_share(tail_share: float) -> None:
 def _look_closer(
     judges: dict[int, Router],
     parts: Sequence[int],
-    found: list[Evidence],
-    tails: Sequence[NDArray[np.float32]],
+    found: list[TaskMatch],
+    rows: Sequence[tuple[Floats, Floats]],
     tail_share: float,
 ) -> Margins:
     """Return the margins that the first stages of all rows, `found`, lead to, and put what further
-    stages make of the thin ones in their places.
+    stages make of the thin ones in their places; `rows` are features behind trunk and tail.
     """
-    begun = [evidence.first for evidence in found]
-    widest = margin_quantile(begun, SECOND_SHARES[-1])
-    near = {row: (parts[row], found[row]) for row in _below(begun, widest)}
-    closer, deeper = _further(judges, near, tails)
-    changed = [row for row in near if decide(deeper[row]).task != begun[row].task]
+    begun = list(found)
+    near = _below(begun, margin_quantile(begun, SECOND_SHARES[-1]))
+    closer, deeper = _further(judges, parts, near, rows)
+    changed = [row for row in near if deeper[row].task != begun[row].task]
     share, second = _second(begun, changed)
     thin = _below(begun, second)
-    once, twice = ([decide(stage[row]) for row in thin] for stage in (closer, deeper))
+    once, twice = ([stage[row] for row in thin] for stage in (closer, deeper))
     third, setter = _third(once, twice, len(found), tail_share)
     for place, row in enumerate(thin):
         needed = place != setter and once[place].margin < third
@@ -165,20 +168,24 @@ class Without(Mapping[str, Any]):
 
 def _further(
     judges: dict[int, Router],
-    thin: Mapping[int, tuple[int, Evidence]],
-    tails: Sequence[NDArray[np.float32]],
-) -> tuple[dict[int, Evidence], dict[int, Evidence]]:
-    """The evidence of thin rows after a second and a third stage, if there is one, by the judge of
-    their part. Each judge is let go when it has answered, and its further stages with it.
+    parts: Sequence[int],
+    thin: Sequence[int],
+    rows: Sequence[tuple[Floats, Floats]],
+) -> tuple[dict[int, TaskMatch], dict[int, TaskMatch]]:
+    """What a second and a third stage, if there is one, say of thin rows, by the judge of their
+    part. Each judge is let go when it has answered, and its further stages with it.
     """
     closer, deeper = {}, {}
     for part in sorted(judges):
         judge = judges.pop(part)
-        for row, (whose, evidence) in thin.items():
-            if whose == part:
-                closer[row] = deeper[row] = judge.refine(evidence)
-                if not judge.reads_whole:
-                    deeper[row] = judge.deepen(closer[row], tails[row])
+        for row in thin:
+            if parts[row] != part:
+                continue
+            trunk, tail = rows[row]
+            evidence = judge.refine(judge.begin(trunk))
+            closer[row] = deeper[row] = decide(evidence)
+            if not judge.reads_whole:
+                deeper[row] = decide(judge.deepen(evidence, tail))
     return closer, deeper
 
 
