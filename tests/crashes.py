@@ -542,9 +542,13 @@ def memory() -> Path:
     return folder
 
 
-@cache
 def recorded(name: str, at: int = 0) -> History:
     """A history, recorded once by each process: of that name, or of a sync killed at step `at`."""
+    return _recorded(name, at)
+
+
+@cache
+def _recorded(name: str, at: int) -> History:
     folder = memory() / (f"killed {at}" if at else name)
     folder.mkdir()
     history = History(folder)

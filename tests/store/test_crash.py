@@ -120,6 +120,7 @@ def test_a_folder_whose_name_is_lost_takes_what_is_in_it_along() -> None:
 @cases("name", HISTORIES)
 def test_the_recording_misses_nothing(name: str) -> None:
     history = recorded(name)
+    assert recorded(name, 0) is history
     assert history.now().tree() == tree(history.root)
     assert len([op for op in history.ops if op.kind == "sync"]) > 5
 
