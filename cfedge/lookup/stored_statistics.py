@@ -68,7 +68,7 @@ def check_sizes(
     IncompatibleError
         Naming `what`.
     """
-    with np.errstate(over="ignore"):
+    with np.errstate(over="ignore", under="ignore"):
         longest = float((means * means).sum(axis=1).max())
         spread = (float(np.vdot(factor, factor)) + float(diagonal.sum())) / int(counts.sum())
     if not (longest <= _LONGEST and spread <= _LONGEST):

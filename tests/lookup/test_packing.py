@@ -20,6 +20,7 @@ from cfedge.lookup.packing import (
     planes_shape,
     unpacked,
 )
+from cfedge.lookup.stored_statistics import check_sizes
 
 BITS = sorted({FACTOR_BITS, MEANS_BITS, ORIGIN_BITS})
 
@@ -109,3 +110,9 @@ def test_a_number_without_a_negative_and_bits_behind_the_last_are_refused(bits: 
             IncompatibleError, match=rf"^rows: expected factor in -{2 ** (bits - 1) - 1}\.\."
         ):
             unpacked(wrong, steps, 9, "rows: expected factor")
+
+
+def test_means_that_are_too_small_to_square_are_read_where_numpy_raises() -> None:
+    tiny, none = np.full((1, 4), 1e-30, np.float32), np.zeros((1, 4), np.float32)
+    with np.errstate(all="raise"):
+        check_sizes(np.array([3]), tiny, tiny, none[0], "the statistics")
