@@ -68,8 +68,8 @@ def route(
     of signatures that they are not in, with the margins of the one that ships.
 
     Where the margin of the third stage is that of one input, that one alone is answered by its
-    second: a third that it gets by setting the margin says nothing of inputs to come. No stage is
-    taken twice.
+    second: a third that it gets by setting the margin says nothing of inputs to come. No further
+    stage is taken twice; the first is, since its scores are not kept.
 
     Parameters
     ----------
