@@ -10,7 +10,8 @@ Letters: N examples.
 from __future__ import annotations
 
 import math
-from itertools import accumulate
+
+from cfedge.confidence import lower_bound
 
 __all__ = ["SIGNIFICANT", "drop_limits", "sign_test"]
 
@@ -46,37 +47,12 @@ def _least(lost: int, won: int, examples: int) -> float:
     misses at most 5 %. Which side of 0 it lies on is the sign test's to say, with all 5 %.
     """
     differ = lost + won
-    tilt = 2 * _least_share(lost, differ, SIGNIFICANT - _DIFFER) - 1
+    tilt = 2 * lower_bound(lost, differ, SIGNIFICANT - _DIFFER) - 1
     if tilt > 0:
-        few = _least_share(differ, examples, _DIFFER)
+        few = lower_bound(differ, examples, _DIFFER)
     else:
-        few = 1 - _least_share(examples - differ, examples, _DIFFER)
+        few = 1 - lower_bound(examples - differ, examples, _DIFFER)
     limit = few * tilt
     if sign_test(lost, won) <= SIGNIFICANT:
         return max(limit, math.ulp(0.0))
     return min(limit, 0.0)
-
-
-def _least_share(count: int, trials: int, missed: float) -> float:
-    """Clopper and Pearson's lower limit of a share: with any smaller one `count` or more of `trials`
-    would be seen less often than `missed`.
-    """
-    low, high = 0.0, count / trials if trials else 0.0
-    for _ in range(50 if count else 0):
-        middle = (low + high) / 2
-        if _at_least(count, trials, middle) < missed:
-            low = middle
-        else:
-            high = middle
-    return low
-
-
-def _at_least(count: int, trials: int, share: float) -> float:
-    """P(at least `count` of `trials`), each with the chance `share` of (0, 1)."""
-    odds = share / (1 - share)
-    first = count * math.log(share) + (trials - count) * math.log1p(-share)
-    first += math.lgamma(trials + 1) - math.lgamma(count + 1) - math.lgamma(trials - count + 1)
-    terms = accumulate(
-        range(count, trials), lambda term, at: term * (trials - at) / (at + 1) * odds, initial=1.0
-    )
-    return math.exp(first) * math.fsum(terms)
