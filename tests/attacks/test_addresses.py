@@ -276,3 +276,12 @@ def test_whoever_signs_is_told_of_it(tmp_path: Path) -> None:
     assert f"{path} can be read by others than its owner (mode 644)" in found.output.replace(
         "\n", ""
     )
+
+
+def test_a_host_that_names_a_new_one_every_time_leaves_few_connections() -> None:
+    with bounded():
+        host = Host("http://127.0.0.1:9")
+        pools = [host._pool(f"http://h{number}.example/edge") for number in range(300)]
+    assert len(host._pools) <= 8
+    assert host._pool("http://h299.example/other") is pools[-1]
+    assert host._pool("http://127.0.0.1:9") is host._pool("http://127.0.0.1:9")

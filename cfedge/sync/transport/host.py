@@ -21,6 +21,9 @@ __all__ = ["Host"]
 #: Of a path, what an address may hold as it is (RFC 3986, pchar), escapes included.
 _PLAIN = "/%:@!$&'()*+,;=~"
 
+#: Whose connections are kept.
+_MOST_HOSTS = 8
+
 
 class Host:
     """A repository on a static host.
@@ -135,11 +138,13 @@ class Host:
 
     def _pool(self, url: str) -> urllib3.PoolManager:
         """Connections to the host of `url`: a redirect may lead to one that has another proxy, or
-        none.
+        none. A few hosts keep theirs, since a host may name a new one every time.
         """
         of = urlsplit(url)
         host = (of.scheme, of.netloc)
         if host not in self._pools:
+            if len(self._pools) >= _MOST_HOSTS:
+                self._pools.pop(next(iter(self._pools))).clear()
             self._pools[host] = pool_of(url, self._watch)
         return self._pools[host]
 
