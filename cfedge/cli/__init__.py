@@ -31,6 +31,7 @@ from cfedge.cli import (
     study,
     sync,
     tasks,
+    update,
     workshop,
 )
 from cfedge.cli.panels import FIRST_STEPS, Panels
@@ -97,6 +98,7 @@ for group in (
     init,
     check,
     workshop,
+    update,
     tasks,
     export,
     evidence,

@@ -2,24 +2,19 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from cfedge.cli.evidence import JSON, TASK, WORKSPACE
 from cfedge.cli.show import print_json, say
-from cfedge.cli.update import update
 from cfedge.counted import counted
-
-if TYPE_CHECKING:
-    pass
 
 __all__ = ["register"]
 
 
 def register(app: typer.Typer) -> None:
     """Add the commands to `app`."""
-    app.command("update", epilog="Example: cfedge update ws lighting --data more.csv")(update)
     app.command("rename", epilog="Example: cfedge rename ws lighting lights")(rename)
     app.command("join", epilog="Example: cfedge join ws lights lamps --as lighting")(join)
     app.command(

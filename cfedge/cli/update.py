@@ -26,7 +26,12 @@ if TYPE_CHECKING:
     from cfedge.train.change.update import Updated
     from cfedge.train.learn.new_examples import Contradicted
 
-__all__ = ["update"]
+__all__ = ["register"]
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command to `app`."""
+    app.command("update", epilog="Example: cfedge update ws lighting --data more.csv")(update)
 
 
 def update(
