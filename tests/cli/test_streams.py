@@ -207,8 +207,10 @@ def test_a_column_of_a_table_is_answered_beside_it(tiny_bundle: Path, tmp_path: 
     assert {path.suffix for path in tmp_path.iterdir()} == {"", ".csv", ".jsonl"}
 
 
+#: A shell that starts the tests in the background has its children ignore Ctrl-C.
 _PRESSED = """
 import os, signal, sys
+signal.signal(signal.SIGINT, signal.default_int_handler)
 class Pressed:
     def find_spec(self, name, path=None, target=None):
         if name == "cfedge.cli":
