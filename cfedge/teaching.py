@@ -142,9 +142,8 @@ class Workspace(WorkspaceFolder):
             What each input belongs to, such as a video, a person or a device: a group is learned
             from or held out as a whole. One for each input; with a path, the name of the column.
         held_out
-            Examples that neither adapter nor head learns from; the certificate, the threshold and
-            the export are measured on them. A path, or a pair of inputs and labels. None holds
-            out a share of the given ones.
+            Examples that neither adapter nor head learns from, as a path or a pair of inputs and
+            labels: certificate, threshold and export are measured on them. None holds out a share.
         same_labels
             Labels that mean the same as another task's: ``LABEL``, or ``LABEL=OTHER``.
         settings, choices

@@ -449,6 +449,35 @@ def test_a_file_that_another_may_have_laid_there_is_opened_with_care() -> None:
         assert any(_opens(path) for other, path in MODULES.items() if other.startswith(name)), name
 
 
+#: What is longer than 250 lines, because what is in it is read together.
+LONG_FILES = {
+    "cfedge.lookup.lookup",
+    "cfedge.publish.repository",
+    "cfedge.runtime.engine",
+    "cfedge.runtime.opened_bundle",
+    "cfedge.teaching",
+    "cfedge.train.learn.prepared_task",
+}
+
+
+def _long_functions(path: Path) -> set[str]:
+    """Functions of more than 60 lines, from ``def`` on, with what is said of them."""
+    return {
+        node.name
+        for node in ast.walk(ast.parse(path.read_text("utf-8")))
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
+        and (node.end_lineno or 0) - node.lineno + 1 > 60
+    }
+
+
+def test_files_have_250_lines_at_most_and_functions_60_with_their_docstrings() -> None:
+    assert {
+        name for name, path in MODULES.items() if len(path.read_text("utf-8").splitlines()) > 250
+    } == LONG_FILES
+    long = {f"{name}.{one}" for name, path in MODULES.items() for one in _long_functions(path)}
+    assert long == set()
+
+
 def test_no_two_test_files_share_a_name() -> None:
     names = [path.name for path in (ROOT / "tests").rglob("test_*.py")]
     assert sorted(name for name in set(names) if names.count(name) > 1) == []

@@ -26,37 +26,13 @@ def parse(data: bytes) -> Manifest:
     SchemaError
         Naming the field, the expected and the found value.
     """
-    if len(data) > LIMITS.manifest_bytes:
-        raise SchemaError(
-            f"manifest: expected at most {LIMITS.manifest_bytes} bytes, found {len(data)}; get the"
-            " bundle again"
-        )
-    values = sum(data.count(byte) for byte in b",[{")
-    if values > LIMITS.values:
-        raise SchemaError(
-            f"manifest: expected at most {LIMITS.values} values, found {values}; get the bundle"
-            " again"
-        )
-    tasks = data.count(b'"adapter":{')  # each has one; in a string the quotes would be escaped
-    if tasks > LIMITS.tasks:
-        raise SchemaError(
-            f"tasks: expected at most {LIMITS.tasks}, found {tasks}; export the bundle again"
-        )
+    _check_amount(data)
     body = read_json(data, "manifest")
     if not isinstance(body, dict):
         raise SchemaError(
             f"manifest: expected an object, found {type(body).__name__}; get the bundle again"
         )
-    schema = body.get("schema")
-    if isinstance(schema, int) and not isinstance(schema, bool) and schema > SCHEMA:
-        raise SchemaError(
-            f"manifest: expected schema <= {SCHEMA}, found {quoted(schema)}; install a newer"
-            " cfedge to read this bundle"
-        )
-    if schema != SCHEMA:
-        raise SchemaError(
-            f"manifest: expected schema {SCHEMA}, found {quoted(schema)}; export the bundle again"
-        )
+    _check_schema(body.get("schema"))
     stated = body.pop("sha256", None)
     try:
         found = hashlib.sha256(canonical_json(body)).hexdigest()
@@ -80,3 +56,36 @@ def parse(data: bytes) -> Manifest:
         data
     ).hexdigest()  # what is canonical has no other bytes
     return manifest
+
+
+def _check_amount(data: bytes) -> None:
+    """Refuse more than a manifest may hold, before anything of it is read."""
+    if len(data) > LIMITS.manifest_bytes:
+        raise SchemaError(
+            f"manifest: expected at most {LIMITS.manifest_bytes} bytes, found {len(data)}; get the"
+            " bundle again"
+        )
+    values = sum(data.count(byte) for byte in b",[{")
+    if values > LIMITS.values:
+        raise SchemaError(
+            f"manifest: expected at most {LIMITS.values} values, found {values}; get the bundle"
+            " again"
+        )
+    tasks = data.count(b'"adapter":{')  # each has one; in a string the quotes would be escaped
+    if tasks > LIMITS.tasks:
+        raise SchemaError(
+            f"tasks: expected at most {LIMITS.tasks}, found {tasks}; export the bundle again"
+        )
+
+
+def _check_schema(schema: object) -> None:
+    """Refuse the manifest of another program."""
+    if isinstance(schema, int) and not isinstance(schema, bool) and schema > SCHEMA:
+        raise SchemaError(
+            f"manifest: expected schema <= {SCHEMA}, found {quoted(schema)}; install a newer"
+            " cfedge to read this bundle"
+        )
+    if schema != SCHEMA:
+        raise SchemaError(
+            f"manifest: expected schema {SCHEMA}, found {quoted(schema)}; export the bundle again"
+        )

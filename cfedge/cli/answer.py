@@ -19,18 +19,13 @@ from cfedge.cli.answering import (
     KEEP,
     KEEP_SIZE,
     adapter_limit,
-    opened_keeper,
+    board_threads,
+    keeping,
 )
-from cfedge.cli.answering_tables import DATA, OUT, answer_table, check_table
+from cfedge.cli.answering_tables import DATA, OUT, AskedTable, answer_table
 from cfedge.cli.blas import one_blas_thread
 from cfedge.cli.data import ENCODING, INPUT, INPUT_COLUMN
-from cfedge.cli.lines import (
-    Item,
-    argument_items,
-    line_items,
-    tell_of_columns,
-    tell_of_files,
-)
+from cfedge.cli.lines import Item, argument_items, line_items, tell_of_columns, tell_of_files
 from cfedge.cli.show import say
 from cfedge.cli.shown_answer import show_answer, show_refusal
 from cfedge.cli.streams import standard_input
@@ -171,30 +166,32 @@ def predict(
     are wrong more often than without it. Each answer carries the task's probability in the stream
     as posterior. Both limits are null, because certificates are about single inputs.
     """
-    of_tables = {"--out": bool(out), "--input-column": input_column != INPUT}
-    of_tables |= {"--encoding": encoding is not None}
-    several = bool(top or coverage)
-    check_table(data, out, inputs, of_tables, {"--plain": plain}, several=several, json=json)
+    table = AskedTable(data, input_column, encoding, out)
+    table.check(inputs, plain=plain, several=bool(top or coverage), json=json)
     one_blas_thread()
-    from cfedge.device import load_profile
     from cfedge.runtime.answers import Answers
     from cfedge.runtime.false_reject import parsed
 
     answers = Answers.open(
-        bundle, threads=load_profile(profile).threads.value if profile else threads,
+        bundle, threads=board_threads(profile, threads),
         adapter_bytes=adapter_limit(adapter_memory), task=task, session=session, switch=switch,
         label_switch=label_switch, monitor=monitor,
         false_reject=parsed(false_reject), top=top, coverage=coverage,
     )  # fmt: skip
-    keeper = opened_keeper(keep, keep_size, answers.engine)
-    answers.seen = keeper.see if keeper else None
-    if data is not None:
-        refused = answer_table(answers, data, input_column, encoding, out, json=json)
+    with keeping(keep, keep_size, answers.engine) as answers.seen:
+        _answer(answers, table, inputs or [], bundle, plain=plain, json=json)
+
+
+def _answer(
+    answers: Answers, table: AskedTable, words: list[str], bundle: Path, *, plain: bool, json: bool
+) -> None:
+    """Answer a table where one is asked for, else words; refuse at the end if one was refused."""
+    data = table.data
+    if data is None:
+        refused = _answer_words(answers, words, bundle, plain=plain, json=json)
     else:
-        refused = _answer_words(answers, inputs or [], bundle, plain=plain, json=json)
+        refused = answer_table(answers, data, table, json=json)
     answers.save()
-    if keeper:
-        keeper.inputs.close()
     if refused:
         raise InputError(
             f"{data or 'standard input'}: expected every {'row' if data else 'line'} to be answerable,"

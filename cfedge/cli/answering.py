@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -13,6 +15,7 @@ from cfedge.errors import UsageError
 
 if TYPE_CHECKING:
     from cfedge.kept.keeper import Keeper
+    from cfedge.runtime.answers import Seen
     from cfedge.runtime.engine import Engine
 
 BUNDLE = Annotated[
@@ -69,6 +72,26 @@ def opened_keeper(keep: Path | None, keep_size: str | None, engine: Engine) -> K
 
     size_of = None if keep_size is None else size_bytes(keep_size, "--keep-size")
     return Keeper.open(keep, engine, lambda line: say(f"cfedge: {line}", error=True), size_of)
+
+
+@contextmanager
+def keeping(keep: Path | None, keep_size: str | None, engine: Engine) -> Iterator[Seen | None]:
+    """Give what keeps inputs in the folder of ``--keep`` while they are answered; None without it."""
+    keeper = opened_keeper(keep, keep_size, engine)
+    try:
+        yield keeper.see if keeper else None
+    finally:
+        if keeper:
+            keeper.inputs.close()
+
+
+def board_threads(profile: str | None, threads: int) -> int:
+    """Return the threads of the board that ``--profile`` names, or `threads` where it names none."""
+    if profile is None:
+        return threads
+    from cfedge.device import load_profile
+
+    return load_profile(profile).threads.value
 
 
 def adapter_limit(adapter_memory: str | None) -> int | None:

@@ -8,12 +8,13 @@ import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from cfedge.cli.data import tell
+from cfedge.cli.data import INPUT, tell
 from cfedge.cli.show import print_json, say
 from cfedge.cli.streams import guarded
 from cfedge.counted import counted
@@ -25,7 +26,7 @@ from cfedge.storage import new_file
 if TYPE_CHECKING:
     from cfedge.runtime.answers import Answers
 
-__all__ = ["DATA", "OUT", "answer_table", "check_table"]
+__all__ = ["AskedTable", "DATA", "OUT", "answer_table"]
 
 _FORMULAS = (
     "with a cell that begins with =, +, - or @, which spreadsheet programs take for a formula; have it"
@@ -49,72 +50,82 @@ OUT = Annotated[
 ]
 
 
-def check_table(
-    data: Path | None,
-    out: Path | None,
-    inputs: list[str] | None,
-    of_tables: dict[str, bool],
-    of_lines: dict[str, bool],
-    *,
-    several: bool,
-    json: bool,
-) -> None:
-    """Refuse options that cannot go together, before a bundle is opened.
+@dataclass(frozen=True)
+class AskedTable:
+    """What ``--data`` and its options ask for; `data` is None where no table is asked for."""
 
-    Parameters
-    ----------
-    of_tables, of_lines
-        Options that mean nothing without a table, and beside one, and whether they were given.
-    several
-        More than one answer a row was asked for.
+    data: Path | None
+    column: str
+    encoding: str | None
+    out: Path | None
 
-    Raises
-    ------
-    UsageError
-        Naming them.
-    """
-    for option, given in of_tables.items():
-        if data is None and given:
+    def check(self, inputs: list[str] | None, *, plain: bool, several: bool, json: bool) -> None:
+        """Refuse options that cannot go together, before a bundle is opened.
+
+        Parameters
+        ----------
+        inputs, plain, json
+            What else was given: inputs, ``--plain`` and ``--json``.
+        several
+            More than one answer a row was asked for.
+
+        Raises
+        ------
+        UsageError
+            Naming them.
+        """
+        if self.data is None:
+            self._check_absent()
+        else:
+            _check_beside(self.data, inputs, plain=plain, several=several, json=json)
+        if self.out is not None:
+            check_file(self.out, "--out")
+            if os.path.lexists(self.out):
+                raise UsageError(
+                    f"--out: expected a new file, found {str(self.out)!r} there; choose another"
+                )
+
+    def _check_absent(self) -> None:
+        """Refuse options that mean nothing without a table."""
+        given = {
+            "--out": self.out is not None,
+            "--input-column": self.column != INPUT,
+            "--encoding": self.encoding is not None,
+        }
+        for option in (option for option, is_given in given.items() if is_given):
             raise UsageError(f"{option}: expected --data beside it, found none; add it")
-    for option, given in of_lines.items():
-        if data is not None and given:
-            raise UsageError(
-                f"{option}: expected lines of standard input, found --data; leave it out, the inputs"
-                " of a table are always taken as they stand"
-            )
-    if data is not None and several and not json:
+
+
+def _check_beside(
+    data: Path, inputs: list[str] | None, *, plain: bool, several: bool, json: bool
+) -> None:
+    """Refuse what cannot stand beside a table."""
+    if plain:
+        raise UsageError(
+            "--plain: expected lines of standard input, found --data; leave it out, the inputs"
+            " of a table are always taken as they stand"
+        )
+    if several and not json:
         raise UsageError(
             "--data: expected --json where several answers are asked for, found CSV, which has one"
             " in each row; add --json, or leave --top and --coverage out"
         )
-    if data is not None and data.is_dir():
+    if data.is_dir():
         raise UsageError(
             f"--data: expected a table, found the folder {str(data)!r}; to have its files answered,"
             " name it without --data"
         )
-    if data is not None and inputs:
+    if inputs:
         raise UsageError("--data: expected no inputs beside it, found some; leave it or them out")
-    if out is not None:
-        check_file(out, "--out")
-    if out is not None and os.path.lexists(out):
-        raise UsageError(f"--out: expected a new file, found {str(out)!r} there; choose another")
 
 
-def answer_table(
-    answers: Answers,
-    data: Path,
-    column: str,
-    encoding: str | None,
-    out: Path | None,
-    *,
-    json: bool,
-) -> int:
-    """Answer a table, and count the rows that could not be."""
+def answer_table(answers: Answers, data: Path, asked: AskedTable, *, json: bool) -> int:
+    """Answer the rows of `data`, and count those that could not be."""
     from cfedge.runtime.answered_table import answered_table
 
-    table = answered_table(answers, data, column, encoding)
+    table = answered_table(answers, data, asked.column, asked.encoding)
     refused = formulas = 0
-    with _target(out) as stream:
+    with _target(asked.out) as stream:
         write = csv.writer(stream, lineterminator="\n").writerow
         if not json:
             write(table.header)

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from cfedge.cli.answering import ADAPTER_MEMORY, BUNDLE, JSON, adapter_limit
+from cfedge.cli.answering import ADAPTER_MEMORY, BUNDLE, JSON, adapter_limit, board_threads
 from cfedge.cli.blas import one_blas_thread
 from cfedge.cli.show import print_json, print_table
 from cfedge.counted import counted, size
@@ -38,9 +38,8 @@ def bench(
     """
     one_blas_thread()
     from cfedge.bench import measure
-    from cfedge.device import load_profile
 
-    threads = load_profile(profile).threads.value if profile else threads
+    threads = board_threads(profile, threads)
     found = measure(bundle, runs=runs, threads=threads, adapter_bytes=adapter_limit(adapter_memory))
     if json:
         print_json(dataclasses.asdict(found))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -128,17 +129,18 @@ def console(
             hosts=allow_host or (),
             port=taken,
         )
-        url, key = f"http://127.0.0.1:{taken}", made.access.key
-
-        def started() -> None:
-            if json:
-                print_json({"url": url, "key": key, "pid": os.getpid()})
-            else:
-                say(f"open {url}/#{key}")
-                _report(f"whoever has this link acts as you; {answers} answers; stop with Ctrl-C")
-
+        started = partial(_say_where, taken, made.access.key, answers, json=json)
         asyncio.run(Server(made, made.limits, started).serve(sockets=[bound]))
 
 
 def _report(line: str) -> None:
     say(f"cfedge: {line}", error=True)
+
+
+def _say_where(port: int, key: str, answers: Path, *, json: bool) -> None:
+    url = f"http://127.0.0.1:{port}"
+    if json:
+        print_json({"url": url, "key": key, "pid": os.getpid()})
+        return
+    say(f"open {url}/#{key}")
+    _report(f"whoever has this link acts as you; {answers} answers; stop with Ctrl-C")

@@ -16,6 +16,7 @@ from cfedge.kinds import DEFAULT_KIND
 from cfedge.lookups import DEFAULT, LOOKUPS
 
 if TYPE_CHECKING:
+    from cfedge.train.examples.examples import Examples
     from cfedge_export.parity_gate import Gate
 
 __all__ = ["register"]
@@ -160,8 +161,6 @@ def init(
     in a process of its own.
     """
     from cfedge.device import known_profile
-    from cfedge.train.examples.data import load
-    from cfedge.train.workspace.backbones import kind_of
     from cfedge_export.backbone_request import BackboneRequest
     from cfedge_export.new_workspace import new_workspace
 
@@ -181,18 +180,25 @@ def init(
         repair=repair,
         gate=_gate(drop, strict=strict),
     )
-    sample = load(measure, kind=kind_of(backbone, folder)).train if measure else None
     made = new_workspace(
         workspace,
         request,
         inputs={DEFAULT_KIND: _demo_inputs},
-        sample=sample,
+        sample=_sample(measure, backbone, folder),
         progress=TerminalProgress(),
     )
     if json:
         print_json(record_of(made))
     else:
         show(made)
+
+
+def _sample(measure: Path | None, backbone: str, folder: Path | None) -> Examples | None:
+    """Return the examples of ``--measure``; None without it."""
+    from cfedge.train.examples.data import load
+    from cfedge.train.workspace.backbones import kind_of
+
+    return load(measure, kind=kind_of(backbone, folder)).train if measure else None
 
 
 def _names(listed: str | None) -> tuple[str, ...] | None:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from cfedge.cli.answering import FALSE_REJECT, KEEP, KEEP_SIZE, opened_keeper
+from cfedge.cli.answering import FALSE_REJECT, KEEP, KEEP_SIZE, board_threads, keeping
 from cfedge.cli.blas import one_blas_thread
 from cfedge.cli.quantities import size_bytes
 from cfedge.cli.show import print_json, say
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
     from socket import socket
 
     from cfedge.runtime.engine import Engine
+    from cfedge.serve.app import Service
+    from cfedge.serve.limits import Limits
 
 __all__ = ["register"]
 
@@ -151,22 +154,17 @@ def serve(
     docs/serving.md has every status and limit.
     """
     one_blas_thread()
-    import asyncio
-
-    from cfedge.device import load_profile, usable_cores
+    from cfedge.device import usable_cores
     from cfedge.runtime.engine import Engine
     from cfedge.runtime.false_reject import check_monitor, parsed
     from cfedge.serve.app import Service
     from cfedge.serve.limits import Limits
-    from cfedge.serve.listening import is_local, listen
-    from cfedge.serve.server import Server
 
-    threads = load_profile(profile).threads.value if profile else threads
+    threads = board_threads(profile, threads)
     check_monitor(monitor, asked := parsed(false_reject))
     engine = Engine.open(bundle, threads=threads, false_reject=asked)
     workers = workers or max(1, usable_cores() // threads)
     engine.warm_up()
-    keeper = opened_keeper(keep, keep_size, engine)
     limits = Limits(
         body_bytes=engine.modality.body_bytes,
         queue=queue,
@@ -174,23 +172,35 @@ def serve(
         follow_s=follow,
         sessions=sessions,
     )
-    service = Service(
-        engine,
-        workers=workers,
-        limits=limits,
-        report=_report,
-        monitor=monitor,
-        hosts=allow_host or (),
-        seen=keeper.see if keeper else None,
-    )
-    _limit_memory(memory, engine, workers)
+    with keeping(keep, keep_size, engine) as seen:
+        service = Service(
+            engine,
+            workers=workers,
+            limits=limits,
+            report=_report,
+            monitor=monitor,
+            hosts=allow_host or (),
+            seen=seen,
+        )
+        _limit_memory(memory, engine, workers)
+        started = partial(_say_where, bundle, engine, workers, json=json)
+        _answer_requests(service, limits, host, port, started)
+
+
+def _answer_requests(
+    service: Service, limits: Limits, host: str, port: int, started: Callable[[socket], None]
+) -> None:
+    """Answer until the process is told to end; `started` is called with the socket."""
+    import asyncio
+
+    from cfedge.serve.listening import is_local, listen
+    from cfedge.serve.server import Server
+
     with listen(host, port) as bound:
         if not is_local(bound):
             _report(f"{host} {_OPEN}")
-        started = partial(_say_where, bundle, bound, engine, workers, json=json)
-        asyncio.run(Server(service, limits, started).serve(sockets=[bound]))
-    if keeper:
-        keeper.inputs.close()
+        server = Server(service, limits, partial(started, bound))
+        asyncio.run(server.serve(sockets=[bound]))
 
 
 def _limit_memory(given: str | None, engine: Engine, workers: int) -> None:
@@ -199,7 +209,7 @@ def _limit_memory(given: str | None, engine: Engine, workers: int) -> None:
     limit_memory(size_bytes(given, "--memory") if given else room_for(_file_bytes(engine), workers))
 
 
-def _say_where(bundle: Path, bound: socket, engine: Engine, workers: int, *, json: bool) -> None:
+def _say_where(bundle: Path, engine: Engine, workers: int, bound: socket, *, json: bool) -> None:
     if json:
         _print_address(bound, engine, workers)
         return

@@ -110,7 +110,6 @@ def compare(
     --orthogonality none, --l1 0 or --l2 0), --split, --rank, --target-modules, --class-rank or
     --exit-share 0.
     """
-    from cfedge.storage import write_file
     from cfedge.study.fresh import Weights, compare_fresh
     from cfedge.study.options import Options
     from cfedge.study.results import MODELS, recommended
@@ -140,7 +139,7 @@ def compare(
     else:
         print_study(str(data), study, orders, jobs, recommended(study))
     if out is not None:
-        write_file(out, jsonlib.dumps(_record(study), indent=1).encode())
+        _write(study, out)
     if plot is not None:
         _draw(study, plot)
 
@@ -155,6 +154,12 @@ def _record(study: Study) -> dict[str, Any]:
         "summary": summary(study),
         **dataclasses.asdict(study),
     }
+
+
+def _write(study: Study, path: Path) -> None:
+    from cfedge.storage import write_file
+
+    write_file(path, jsonlib.dumps(_record(study), indent=1).encode())
 
 
 def _draw(study: Study, path: Path) -> None:

@@ -23,6 +23,7 @@ from cfedge.cli.show import TerminalProgress, print_json, say
 from cfedge.counted import counted
 
 if TYPE_CHECKING:
+    from cfedge.train.certify.certificates import Certificates
     from cfedge.train.change.update import Updated
     from cfedge.train.learn.new_examples import Contradicted
 
@@ -87,16 +88,23 @@ def update(
     )
     certified = certificates(opened, [task]).of([task])
     if json:
-        pairs = [dataclasses.asdict(pair) for pair in certified.overlaps]
-        row = {**certified.tasks[task].record(), "overlaps": pairs, "left_out": new.again}
-        row["contradicted"] = len(new.contradicted)
-        print_json(row)
+        print_json(_record(task, new, certified))
         return
     say(_updated(task, new))
     if new.contradicted:
         say(_contradicted(task, new.contradicted))
     for line in advice(certified, {task: loaded}, workspace=str(workspace)):
         say(line)
+
+
+def _record(name: str, new: Updated, certified: Certificates) -> dict[str, object]:
+    """Return what ``--json`` prints: the task's certificate, and what the update did."""
+    return {
+        **certified.tasks[name].record(),
+        "overlaps": [dataclasses.asdict(pair) for pair in certified.overlaps],
+        "left_out": new.again,
+        "contradicted": len(new.contradicted),
+    }
 
 
 def _updated(name: str, new: Updated) -> str:

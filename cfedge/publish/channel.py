@@ -116,8 +116,7 @@ def publish(
         new = draft.entries(restated)
         objects = _wanted(new, {**given.objects, **restated.made}, repository)
         index, blocks = draft.appended(new, now=now, share=rollout)
-        if before.seen.backbone is not None:
-            _hint(repository, before.seen.backbone, given)
+        _hint(repository, before.seen.backbone, given)
         repository.commit(keys, index, {**objects, **blocks}, now)
     seen = view([*before.entries, *new])
     return _published(index, new, sum(map(len, objects.values())), seen, golden)
@@ -217,8 +216,10 @@ def _wanted(
     }
 
 
-def _hint(repository: Repository, before: Entry, made: Bundle) -> None:
-    """Make deltas for devices that have the channel's backbone, where they pay."""
+def _hint(repository: Repository, before: Entry | None, made: Bundle) -> None:
+    """Make deltas for devices that have the channel's backbone, if it had one, where they pay."""
+    if before is None:
+        return
     files = made.manifest.backbone.files()
     for role, old in before.files().items():
         new = files.get(role, old)

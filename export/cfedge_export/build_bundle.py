@@ -71,12 +71,10 @@ def build(
         The rate is not in (0, 1), the share not in [0, 1], or there is no such lookup.
     """
     learned = _checked(workspace)
-    backbone, objects = workspace.backbone, _Objects()
+    backbone, objects = workspace.backbone, _Objects.of_backbone(workspace)
     chosen = workspace.lookup if lookup is None else lookup
     made = Shipped.of(learned, chosen)
     found = judged(workspace, made, false_reject_rate=false_reject_rate, tail_share=tail_share)
-    for role in backbone.files():
-        objects.keep(workspace.backbone_file(file_name(role)))
     empty = objects.keep(dump_arrays({"none": np.zeros(1, np.float32)}))
     odds = answer_odds(workspace, made, found.router, found.matches, found.right)
     entries = {
@@ -96,9 +94,8 @@ def build(
         versions=_versions(),
     )  # fmt: skip
     inputs = {name: task.held_out.inputs for name, task in learned.items()}
-    return _with_golden(
-        Bundle(whole, objects.data), None if synthetic_golden else inputs, progress or Quiet()
-    )
+    golden = None if synthetic_golden else inputs
+    return _with_golden(Bundle(whole, objects.data), golden, progress or Quiet())
 
 
 def _with_golden(
@@ -134,6 +131,13 @@ class _Objects:
 
     def __init__(self, data: Mapping[str, bytes] | None = None) -> None:
         self.data: dict[str, bytes] = dict(data or {})
+
+    @classmethod
+    def of_backbone(cls, workspace: WorkspaceFolder) -> _Objects:
+        made = cls()
+        for role in workspace.backbone.files():
+            made.keep(workspace.backbone_file(file_name(role)))
+        return made
 
     def keep(self, data: bytes) -> FileRef:
         ref = reference(data)

@@ -69,10 +69,9 @@ def make_backbone(
         See `load_source`.
     source
         What that gave, where it was needed before.
-    split
-        Blocks in the trunk; None: measured on `sample`, or else the backbone's default.
-    sample
-        Labelled examples to measure the split on.
+    split, sample
+        Blocks in the trunk; None: measured on the labelled examples `sample`, or else the
+        backbone's default.
     target_modules
         Those of each block that get a slot; None: the architecture's default.
     scheme
@@ -95,17 +94,30 @@ def make_backbone(
         source = source or load_source(name, folder)
         advance(1)
         split = choose_split(source, sample) if split is None else split
-        family = source.architecture
-        made = draft(
-            source, split, float_layers=float_layers,
-            target_modules=family.default_parts if target_modules is None else target_modules,
-            scheme=family.schemes[0] if scheme is None else scheme,
-        )  # fmt: skip
+        made = _drafted(source, split, target_modules, scheme, float_layers)
         made = _with_background(made, background)
         advance(1)
         workspace = WorkspaceFolder.written(target, made.backbone, made.files, lookup)
         advance(1)
     return workspace
+
+
+def _drafted(
+    source: Source,
+    split: int,
+    target_modules: Collection[str] | None,
+    scheme: str | None,
+    float_layers: Collection[str],
+) -> Draft:
+    """The backbone, with what its architecture does best where nothing else is asked for."""
+    family = source.architecture
+    return draft(
+        source,
+        split,
+        target_modules=family.default_parts if target_modules is None else target_modules,
+        scheme=family.schemes[0] if scheme is None else scheme,
+        float_layers=float_layers,
+    )
 
 
 def _with_background(made: Draft, inputs: Sequence[Input] | None) -> Draft:

@@ -82,12 +82,7 @@ def export_merged(
             f"task {name!r}: expected at least 2 classes to score, found 1; a file that finds the"
             " task too is what cfedge export writes without --merged"
         )
-    check_outside(target)
-    if target.is_dir() or (target.exists() and not replace):
-        raise StorageError(
-            f"{target}: expected a new name for the file, found something there; choose another or"
-            " use --replace"
-        )
+    _check_new(target, replace=replace)
     bundle = build(workspace, progress)
     engine, backbone = Engine(bundle), bundle.manifest.backbone
     task = next(task for task in bundle.manifest.tasks if task.name == name)
@@ -117,6 +112,16 @@ def export_merged(
     write_file(target, data)
     inputs = tuple(value.name for value in model.graph.input)
     return Merged(len(data), inputs, task.classes, difference, found[0])
+
+
+def _check_new(target: Path, *, replace: bool) -> None:
+    """Refuse a place where no file may be written."""
+    check_outside(target)
+    if target.is_dir() or (target.exists() and not replace):
+        raise StorageError(
+            f"{target}: expected a new name for the file, found something there; choose another or"
+            " use --replace"
+        )
 
 
 def _limit(scores: NDArray[np.float32]) -> float:

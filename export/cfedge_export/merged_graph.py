@@ -5,10 +5,13 @@ Letters: B batch, S sequence, C classes.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import TypeAlias
+
 import numpy as np
 import onnx
 from numpy.typing import NDArray
-from onnx import ModelProto, TensorProto, helper, numpy_helper
+from onnx import ModelProto, NodeProto, TensorProto, helper, numpy_helper
 
 from cfedge.runtime.adapter import Adapter
 from cfedge_export.adapters import IR_VERSION
@@ -17,6 +20,8 @@ from cfedge_export.names import FEATURES, HIDDEN, OPSET
 __all__ = ["SCORES", "merge"]
 
 SCORES = "scores"
+#: What it does, the names of its inputs and, apart by spaces, of its outputs.
+_Operator: TypeAlias = tuple[str, list[str], str]
 
 
 def merge(trunk: ModelProto, tail: ModelProto, adapter: Adapter, frozen_views: int) -> ModelProto:
@@ -45,23 +50,8 @@ def merge(trunk: ModelProto, tail: ModelProto, adapter: Adapter, frozen_views: i
         "apart": np.array([[1], [-1]], np.float32),
     }
     squares = _squares(adapter, arrays) if adapter.shape_weight.size else []
-    head = [
-        helper.make_node(op, inputs, outputs.split(), name=outputs.split()[0])
-        for op, inputs, outputs in (
-            ("MatMul", [f"tail.{FEATURES}", "head.weight"], "adapted.products"),
-            ("Add", ["adapted.products", "head.bias"], "adapted"),
-            ("MatMul", [f"trunk.{FEATURES}", "trunk.weight"], "frozen.products"),
-            ("Add", ["frozen.products", "trunk.bias"], "linear" if squares else "frozen"),
-            *squares,
-            ("Add", ["frozen", "adapted"], "both"),
-            ("TopK", ["frozen", "two"], "best places"),
-            ("MatMul", ["best", "apart"], "margin"),
-            ("GreaterOrEqual", ["margin", "exit.margin"], "sure"),
-            ("Where", ["sure", "frozen", "both"], SCORES),
-        )
-    ]
     graph = helper.make_graph(
-        [*front.graph.node, *back.graph.node, *head],
+        [*front.graph.node, *back.graph.node, *_head(squares)],
         "task",
         list(front.graph.input),
         [
@@ -83,10 +73,29 @@ def merge(trunk: ModelProto, tail: ModelProto, adapter: Adapter, frozen_views: i
     return model
 
 
-def _squares(
-    adapter: Adapter, arrays: dict[str, NDArray[np.generic]]
-) -> list[tuple[str, list[str], str]]:
-    """Operators, their inputs and outputs: ``linear`` -> ``frozen``, with the squares of the
+def _head(squares: Sequence[_Operator]) -> list[NodeProto]:
+    """The nodes that make ``scores`` of the features: the trunk's part alone where it is sure, and
+    that of the tail added where it is not.
+    """
+    return [
+        helper.make_node(op, inputs, outputs.split(), name=outputs.split()[0])
+        for op, inputs, outputs in (
+            ("MatMul", [f"tail.{FEATURES}", "head.weight"], "adapted.products"),
+            ("Add", ["adapted.products", "head.bias"], "adapted"),
+            ("MatMul", [f"trunk.{FEATURES}", "trunk.weight"], "frozen.products"),
+            ("Add", ["frozen.products", "trunk.bias"], "linear" if squares else "frozen"),
+            *squares,
+            ("Add", ["frozen", "adapted"], "both"),
+            ("TopK", ["frozen", "two"], "best places"),
+            ("MatMul", ["best", "apart"], "margin"),
+            ("GreaterOrEqual", ["margin", "exit.margin"], "sure"),
+            ("Where", ["sure", "frozen", "both"], SCORES),
+        )
+    ]
+
+
+def _squares(adapter: Adapter, arrays: dict[str, NDArray[np.generic]]) -> list[_Operator]:
+    """Operators: ``linear`` -> ``frozen``, with the squares of the
     classes' shapes; their constants are put among the `arrays`.
     """
     width, count = adapter.shape_weight.shape

@@ -76,21 +76,7 @@ def update(
     check_drop(max_drop)
     made_of, old = workspace.versions(name), workspace.task(name)
     settings = old.record.settings
-    examples, again = _new_alone(old, examples)
-    if not len(examples):
-        raise DataError(
-            f"{examples.source}: expected examples that are new to task {name!r}, found that it has"
-            f" all {again} of them; give new ones"
-        )
-    if held_out is not None:
-        held_out, known = _new_alone(old, held_out)
-        again += known
-    if held_out is None:
-        rng = np.random.default_rng(settings.seed)
-        examples, held_out = split_held_out(
-            examples, settings.held_out, rng, spared=old.record.classes
-        )
-    examples = drawn(examples, settings.most_examples, np.random.default_rng(settings.seed))
+    examples, held_out, again = _new_apart(name, old, examples, held_out)
     classes = (*old.record.classes, *sorted(set(examples.classes) - set(old.record.classes)))
     check_classes(name, classes)
     check_labels(held_out, classes)
@@ -103,19 +89,9 @@ def update(
         settings.threads or usable_cores(),
         progress or Quiet(),
     )
-    task, held = _learned(old, new, classes), len(old.held_out.inputs)
-    updated = Updated(
-        task,
-        added=tuple(classes[len(old.record.classes) :]),
-        examples=len(examples),
-        old_held_out=held,
-        right_before=int((old.held_out.answers == old.held_out.classes).sum()),
-        right_now=int((task.held_out.answers == task.held_out.classes)[:held].sum()),
-        again=again,
-        contradicted=new.contradicted,
-    )
+    updated = _compared(old, _learned(old, new, classes), new, again)
     _check_no_worse(name, updated, max_drop)
-    workspace.put(task, replace=True, made_of=made_of)
+    workspace.put(updated.task, replace=True, made_of=made_of)
     return updated
 
 
@@ -146,6 +122,44 @@ def _new_alone(old: LearnedTask, examples: Examples) -> tuple[Examples, int]:
     }
     again.update(old.statistics.known.repeated(examples.keys, examples.labels, classes))
     return examples.take([row for row in range(len(examples)) if row not in again]), len(again)
+
+
+def _new_apart(
+    name: str, old: LearnedTask, examples: Examples, held_out: Examples | None
+) -> tuple[Examples, Examples, int]:
+    """Return what is new to learn from, what is new to hold out, and how many were not new."""
+    settings = old.record.settings
+    examples, again = _new_alone(old, examples)
+    if not len(examples):
+        raise DataError(
+            f"{examples.source}: expected examples that are new to task {name!r}, found that it has"
+            f" all {again} of them; give new ones"
+        )
+    if held_out is not None:
+        held_out, known = _new_alone(old, held_out)
+        again += known
+    else:
+        rng = np.random.default_rng(settings.seed)
+        examples, held_out = split_held_out(
+            examples, settings.held_out, rng, spared=old.record.classes
+        )
+    rng = np.random.default_rng(settings.seed)
+    return drawn(examples, settings.most_examples, rng), held_out, again
+
+
+def _compared(old: LearnedTask, task: LearnedTask, new: NewExamples, again: int) -> Updated:
+    """Return what the update did: the new version beside the old one."""
+    held = len(old.held_out.inputs)
+    return Updated(
+        task,
+        added=task.record.classes[len(old.record.classes) :],
+        examples=len(new.classes),
+        old_held_out=held,
+        right_before=int((old.held_out.answers == old.held_out.classes).sum()),
+        right_now=int((task.held_out.answers == task.held_out.classes)[:held].sum()),
+        again=again,
+        contradicted=new.contradicted,
+    )
 
 
 def _learned(old: LearnedTask, new: NewExamples, classes: Sequence[str]) -> LearnedTask:

@@ -9,7 +9,7 @@ cell.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -104,15 +104,24 @@ def check(
             faults.append(Fault(table.source, together))
         if not table.inputs and not wrong:
             faults.append(Fault(source, "expected examples, found none; add rows"))
-    for one in fitting.values():
+    faults += _unfitting(path, fitting.values())
+    counts = {task: dict(sorted(of.items())) for task, of in tasks.items()}
+    return Checked(rows, dict(sorted(classes.items())), tuple(faults), tuple(notes), counts)
+
+
+def _unfitting(path: Path, parts: Iterable[Splits]) -> list[Fault]:
+    """Refuse splits that do not fit together: there must be one to learn from, and it must have
+    every label of the others.
+    """
+    faults: list[Fault] = []
+    for one in parts:
         if "train" not in one.names:
             found = (
                 f"expected data to learn from, called train, found {', '.join(sorted(one.names))}"
             )
             faults.append(Fault(str(path), f"{found}; call what is to be learned from train"))
         faults += [fault(*unlearned) for unlearned in one.unlearned()]
-    counts = {task: dict(sorted(of.items())) for task, of in tasks.items()}
-    return Checked(rows, dict(sorted(classes.items())), tuple(faults), tuple(notes), counts)
+    return faults
 
 
 def _misnamed(task: str, source: str) -> list[Fault]:

@@ -10,7 +10,7 @@ Letters: N examples.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 import numpy as np
 
@@ -89,13 +89,18 @@ def hold_out_groups(
                 held += inside[name]
     without = [label for label in sorted(total) if not held[label] and label not in spared]
     if without:
-        found = [f"{len(names_of[label])} with {label[:40]!r}" for label in without[:5]]
-        if (more := len(without) - 5) > 0:
-            found.append(f"too few with {more} more")
-        raise DataError(
-            f"{source}: expected at least 2 groups with each label (one to learn, one held out,"
-            " none of them with an input of several labels), found"
-            f" {' and '.join(filter(None, (', '.join(found[:-1]), found[-1])))}; add groups, or give"
-            " held-out examples"
-        )
+        raise DataError(_too_few(source, {label: len(names_of[label]) for label in without}))
     return [row for row, name in enumerate(names) if name in out]
+
+
+def _too_few(source: str, without: Mapping[str, int]) -> str:
+    """Say which labels none could be held out of; `without` counts the groups of each."""
+    found = [f"{count} with {label[:40]!r}" for label, count in list(without.items())[:5]]
+    if (more := len(without) - 5) > 0:
+        found.append(f"too few with {more} more")
+    return (
+        f"{source}: expected at least 2 groups with each label (one to learn, one held out,"
+        " none of them with an input of several labels), found"
+        f" {' and '.join(filter(None, (', '.join(found[:-1]), found[-1])))}; add groups, or give"
+        " held-out examples"
+    )

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -96,16 +96,27 @@ def learn_many(
         else:
             orders, ended = map(jobs.order, left), lambda: advance(_PARTS)
             outcome = run(orders, place, jobs.shared(), done=stored, ended=ended)
-    outcome.notes |= {
-        f"task {name!r} was there, learned of the same data": None
-        for name in tasks
-        if name in there
-    }
-    outcome.failed |= unread
-    outcome.failed = {name: outcome.failed[name] for name in tasks if name in outcome.failed}
+    _tell_of_others(outcome, tasks, there, unread)
     empty_cache(workspace.cache)
     marks.prune()
     return outcome
+
+
+def _tell_of_others(
+    outcome: Outcome,
+    names: Iterable[str],
+    there: Collection[str],
+    unread: Mapping[str, CfedgeError],
+) -> None:
+    """Add the tasks that were not begun to what became of the others, in the order of `names`."""
+    names = list(names)
+    outcome.notes |= {
+        f"task {name!r} was there, learned of the same data": None
+        for name in names
+        if name in there
+    }
+    failed = {**outcome.failed, **unread}
+    outcome.failed = {name: failed[name] for name in names if name in failed}
 
 
 def _with_threads(settings: Mapping[str, Settings], place: Place) -> dict[str, Settings]:

@@ -88,9 +88,7 @@ def train(
             hidden=True,
             progress=progress,
         )
-        others = [other for other in workspace.tasks if settings.reuse and other != name]
-        earlier = {other: workspace.adapter(other) for other in others}
-        pools = pool(earlier, workspace.backbone.slots, settings.pool_limit)
+        pools = _pools(workspace, name, settings)
         trial = None
         if is_tried(settings, workspace.backbone):
             trial = _trial(workspace, pools, prepared, settings, progress)
@@ -108,6 +106,13 @@ def train(
         kept_energy=kept,
         trial=trial,
     )
+
+
+def _pools(workspace: BackboneSource, name: str, settings: Settings) -> dict[str, SitePool]:
+    """Return the units of other tasks that may be reused, by slot; none where none are to be."""
+    others = [other for other in workspace.tasks if settings.reuse and other != name]
+    earlier = {other: workspace.adapter(other) for other in others}
+    return pool(earlier, workspace.backbone.slots, settings.pool_limit)
 
 
 def _trial(

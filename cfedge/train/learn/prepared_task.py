@@ -241,13 +241,8 @@ def prepare_task(
     hidden
         An adapter is to be trained, so hidden states are kept.
     """
-    rng = np.random.default_rng(settings.seed)
-    if held_out is None:
-        examples, held_out = split_held_out(examples, settings.held_out, rng)
-    examples = drawn(examples, settings.most_examples, rng)
-    classes = examples.classes
-    check_labels(held_out, classes)
-    encoder = workspace.encoder()
+    examples, held_out = _apart(examples, held_out, settings)
+    classes, encoder = examples.classes, workspace.encoder()
     digest, cache = workspace.backbone.digest, workspace.cache
     states, features = cached_features(
         encoder, digest, cache, examples, progress, threads=threads, hidden=hidden
@@ -259,7 +254,6 @@ def prepare_task(
     held_out = held_out.take(kept := unambiguous(examples, held_out))
     read = dataclasses.replace(read, near=len(near_learned(examples, held_out)))
     features_held_out = Features(*(part[kept] for part in features_held_out))
-    evidence = _unanswered(held_out, _targets(held_out, classes), features_held_out)
     targets, mirrored = _targets(examples, classes), list[Floats]()
     if hidden:
         mirrored = mirrored_states(
@@ -274,7 +268,7 @@ def prepare_task(
         targets,
         states,
         features,
-        evidence,
+        _unanswered(held_out, _targets(held_out, classes), features_held_out),
         encoder,
         [held_states[row] for row in kept] if hidden else [],
         len(repeated(examples, held_out)),
@@ -283,6 +277,18 @@ def prepare_task(
         mirrored,
         threads,
     )
+
+
+def _apart(
+    examples: Examples, held_out: Examples | None, settings: Settings
+) -> tuple[Examples, Examples]:
+    """Return the examples to learn from and those to be judged by."""
+    rng = np.random.default_rng(settings.seed)
+    if held_out is None:
+        examples, held_out = split_held_out(examples, settings.held_out, rng)
+    examples = drawn(examples, settings.most_examples, rng)
+    check_labels(held_out, examples.classes)
+    return examples, held_out
 
 
 def _read(
