@@ -37,6 +37,7 @@ from cfedge.store import Store
 from cfedge.sync.client import sync
 from cfedge.sync.feed import Feed
 from cfedge.sync.fetch import Fetcher
+from cfedge.sync.patience import Patience
 from cfedge.sync.transport import Folder, Received
 from cfedge.sync.trust import Trust
 
@@ -157,7 +158,7 @@ class Catalogue:
 def follow(store: Store, catalogue: Catalogue) -> Counting:
     """Bring a device's metadata and log up to date and return what was read."""
     source = Counting(catalogue.repository.folder)
-    fetcher = Fetcher(source, store.folder / "partial", time.monotonic() + 600)
+    fetcher = Fetcher(source, store.folder / "partial", Patience(time.monotonic() + 600))
     Feed(store.folder, "stable").follow(fetcher, catalogue.time)
     return source
 
@@ -296,7 +297,7 @@ from cfedge.sync.transport import Folder
 times = []
 for _ in range(12):
     begin = time.perf_counter()
-    Feed(Path(sys.argv[1]), "stable").follow(Fetcher(Folder(Path(sys.argv[2])), Path(sys.argv[1]) / "partial", time.monotonic() + 60), datetime.fromisoformat(sys.argv[4]))
+    Feed(Path(sys.argv[1]), "stable").follow(Fetcher(Folder(Path(sys.argv[2])), Path(sys.argv[1]) / "partial", Patience(time.monotonic() + 60)), datetime.fromisoformat(sys.argv[4]))
     times.append(time.perf_counter() - begin)
 print(*times)
 """

@@ -479,5 +479,10 @@ def test_files_have_250_lines_at_most_and_functions_60_with_their_docstrings() -
 
 
 def test_no_two_test_files_share_a_name() -> None:
-    names = [path.name for path in (ROOT / "tests").rglob("test_*.py")]
+    """But for ``conftest.py``, of which one alone can be imported in a run."""
+    paths = [path for path in (ROOT / "tests").rglob("*.py") if path.name != "conftest.py"]
+    names = [path.name for path in paths]
     assert sorted(name for name in set(names) if names.count(name) > 1) == []
+    imports = ("import conftest", "from conftest ")
+    lines = {path.name: path.read_text(encoding="utf-8").splitlines() for path in paths}
+    assert [name for name in names if any(one.startswith(imports) for one in lines[name])] == []

@@ -34,15 +34,17 @@ def signed_targets(folder: Path) -> Targets:
     ------
     TamperedError, DamagedError, StorageError
     """
-    metadata = folder / "metadata"
+    path = metadata = folder / "metadata"
     try:
-        root = Metadata[Root].from_bytes(read_plain(newest(metadata, "root"))).signed
+        path = newest(metadata, "root")
+        root = Metadata[Root].from_bytes(read_plain(path)).signed
         for role in ("timestamp", "snapshot", "targets"):
-            found: Metadata[Any] = Metadata.from_bytes(read_plain(newest(metadata, role)))
+            path = newest(metadata, role)
+            found: Metadata[Any] = Metadata.from_bytes(read_plain(path))
             root.verify_delegate(role, found.signed_bytes, found.signatures)
     except RepositoryError as error:
         raise TamperedError(
-            f"{metadata}: expected what its keys sign, found {error}; restore the repository"
+            f"{path}: expected what its keys sign, found {error}; restore the repository"
             " from a mirror"
         ) from error
     except FileNotFoundError as error:
@@ -52,7 +54,7 @@ def signed_targets(folder: Path) -> Targets:
         ) from error
     except OSError as error:
         raise StorageError(
-            f"could not read {metadata}: {error.strerror}; check the disk"
+            f"could not read {error.filename or path}: {error.strerror}; check the disk"
         ) from error
     signed: Targets = found.signed
     return signed

@@ -20,6 +20,7 @@ from cfedge.publish.channel_kind import check_kind
 from cfedge.publish.repository import Repository
 from cfedge.sync.feed import Feed
 from cfedge.sync.fetch import Fetcher
+from cfedge.sync.patience import Patience
 from cfedge.sync.transport import Source
 from cfedge.sync.trust import Trust
 
@@ -70,7 +71,9 @@ class There:
         OfflineError, TamperedError, StaleError
         """
         Trust.begin(scratch / "trust", root)
-        fetcher = Fetcher(source, scratch / "partial", time.monotonic() + DEADLINE_S, wait=wait)
+        fetcher = Fetcher(
+            source, scratch / "partial", Patience(time.monotonic() + DEADLINE_S, wait=wait)
+        )
         feed = Feed(scratch, channel)
         index = feed.follow(fetcher, now)
         ready = index.rollout.before if index.rollout else index.entries

@@ -33,6 +33,7 @@ from cfedge.sync.feed import Feed
 from cfedge.sync.fetch import Fetcher
 from cfedge.sync.notes import Notes
 from cfedge.sync.objects import fetch, installed_in, missing_of
+from cfedge.sync.patience import Patience
 from cfedge.sync.probe import probe
 from cfedge.sync.report import Report, Synced
 from cfedge.sync.steps import Facts, Step, next_step
@@ -115,9 +116,8 @@ def sync(
     """
     plan = plan or Plan()
     with store.writing():
-        fetcher = Fetcher(
-            source, store.folder / "partial", time.monotonic() + plan.deadline_s, wait=wait
-        )
+        patience = Patience(time.monotonic() + plan.deadline_s, wait=wait)
+        fetcher = Fetcher(source, store.folder / "partial", patience)
         return _Sync(store, fetcher, plan, now(), probing, progress or Quiet()).run()
 
 

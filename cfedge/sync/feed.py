@@ -85,12 +85,17 @@ class Feed:
                 return self._followed(fetcher, last, now, verify=verify)
             except (RolledBackError, SchemaError, StaleError, TamperedError):
                 fetcher.rotate()
-        return self._followed(fetcher, last, now, verify=verify)
+        try:
+            return self._followed(fetcher, last, now, verify=verify)
+        except TamperedError:
+            if not Trust(self._trust, fetcher, fetcher.patience).is_outgrown():
+                raise
+        return self._followed(fetcher, last, now, verify=verify)  # keys were replaced meanwhile
 
     def _followed(
         self, fetcher: Fetcher, last: Index | None, now: datetime, *, verify: bool
     ) -> Index:
-        trust = Trust(self._trust, fetcher)
+        trust = Trust(self._trust, fetcher, fetcher.patience)
         if (
             last is not None
             and not verify

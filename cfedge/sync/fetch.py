@@ -8,10 +8,8 @@ import contextlib
 import hashlib
 import math
 import os
-import random
-import time
 from collections.abc import Callable, Generator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 from cfedge.bundle.fileref import FileRef
@@ -19,14 +17,11 @@ from cfedge.errors import OfflineError, StorageError, TamperedError
 from cfedge.plain_files import LARGEST_BYTES, read_plain
 from cfedge.storage import write_file
 from cfedge.sync.delta import MIN_BYTES, apply, path_of
+from cfedge.sync.patience import Patience
 from cfedge.sync.sinks import Memory, Part, Sink
 from cfedge.sync.transport import Mirrors, Missing, Received, Source
 
 __all__ = ["Fetcher"]
-
-#: Attempts in a row that bring nothing, and the first wait between them, doubled each time, and
-#: drawn from half to whole.
-_ATTEMPTS, _WAIT_S = 3, 0.5
 
 
 @dataclass
@@ -39,20 +34,17 @@ class Fetcher:
         Of the repository.
     partial
         The folder of what was cut.
-    deadline_s
-        On the clock `now_s`: nothing is asked for after it.
+    patience
+        How often it asks again; nothing is asked for after its deadline.
     fetched_bytes, requests
         What it took so far.
     """
 
     source: Source
     partial: Path
-    deadline_s: float
-    now_s: Callable[[], float] = time.monotonic
-    wait: Callable[[float], None] = time.sleep
+    patience: Patience
     fetched_bytes: int = 0
     requests: int = 0
-    _jitter: random.Random = field(default_factory=random.Random)
 
     def into(
         self,
@@ -113,7 +105,7 @@ class Fetcher:
         """See `Source.read`: as the source answers, while there is time."""
         self._in_time(path)
         self.requests += 1
-        received = self.source.read(path, start, min(within_s, self.deadline_s - self.now_s()))
+        received = self.source.read(path, start, min(within_s, self.patience.left_s))
 
         def pieces() -> Generator[bytes, None, None]:
             with contextlib.closing(received.pieces):
@@ -135,7 +127,7 @@ class Fetcher:
         return self.source.places if isinstance(self.source, Mirrors) else 1
 
     def _in_time(self, what: str) -> None:
-        if self.now_s() > self.deadline_s:
+        if self.patience.left_s < 0:
             raise OfflineError(
                 f"{what}: expected it before the deadline, found that this has passed; sync again"
                 " to resume"
@@ -195,13 +187,11 @@ class Fetcher:
                 self.rotate()  # it says that this is all
             except Missing as error:
                 raise OfflineError(
-                    f"{self.source.name}/{path} ({role}): expected it, found nothing there; use"
-                    " another mirror, or publish again"
+                    f"{self.source.name}/{path} ({role}): expected it, found nothing there; sync"
+                    " again in case it was just erased, use another mirror, or publish again"
                 ) from error
             except OfflineError as error:
                 failure = error
             idle = 0 if sink.size > before else idle + 1
-            if idle >= _ATTEMPTS or self.now_s() > self.deadline_s:
+            if not self.patience.again(idle):
                 raise failure
-            pause_s = _WAIT_S * 2**idle * self._jitter.uniform(0.5, 1.0)
-            self.wait(max(0.0, min(pause_s, self.deadline_s - self.now_s())))

@@ -23,6 +23,7 @@ from cfedge.catalogue.index import INDEX_BYTES, Index, parse_index
 from cfedge.errors import DamagedError, SyncError, TamperedError
 from cfedge.plain_files import read_plain
 from cfedge.storage import sync_folder
+from cfedge.sync.patience import Patience
 from cfedge.sync.transport import Source
 from cfedge.sync.tuf_updater import (
     CONFIG,
@@ -45,12 +46,15 @@ class Trust:
         Holds ``root.json``, the trusted root, from `begin` on.
     source
         Of the repository.
+    patience
+        With what does not come at once; none where it is None.
     """
 
-    def __init__(self, folder: Path, source: Source) -> None:
+    def __init__(self, folder: Path, source: Source, patience: Patience | None = None) -> None:
         self._folder = folder
         self._source = source
-        self._reading = Reading(source)
+        self._reading = Reading(source, patience)
+        self._translated = translated(source.name, self._reading)
         self._updater: DurableUpdater | None = None
 
     @staticmethod
@@ -92,7 +96,7 @@ class Trust:
             The trusted root is missing or damaged.
         """
         updater = trusting(self._folder, self._reading)
-        with translated(self._source.name):
+        with self._translated:
             updater.at(now, floor)
             updater.refresh()
         self._updater = updater
@@ -132,24 +136,33 @@ class Trust:
             return False
         if not leads:
             return False
-        with translated(self._source.name):
-            try:
-                self._reading.download_bytes(
-                    f"metadata/{version + 1}.root.json", CONFIG.root_max_length
-                )
-            except exceptions.DownloadHTTPError:
-                return (
-                    self._reading.download_bytes(
-                        "metadata/timestamp.json", CONFIG.timestamp_max_length
-                    )
-                    == known
-                )
+        if self._has_root(version + 1):
+            return False
+        most = CONFIG.timestamp_max_length
+        with self._translated:
+            return self._reading.download_bytes("metadata/timestamp.json", most) == known
+
+    def is_outgrown(self) -> bool:
+        """Whether the repository has a root after the trusted one, whose keys may have signed."""
+        try:
+            root = Metadata[Root].from_bytes(read_plain(self._folder / "root.json"))
+        except (OSError, exceptions.RepositoryError):
+            return False
+        return self._has_root(root.signed.version + 1)
+
+    def _has_root(self, version: int) -> bool:
+        with (
+            self._translated,
+            contextlib.suppress(exceptions.DownloadHTTPError),
+        ):
+            self._reading.download_bytes(f"metadata/{version}.root.json", CONFIG.root_max_length)
+            return True
         return False
 
     def target(self, path: str) -> TargetFile | None:
         """Return what is signed of a target, None where nothing is; after `refresh`."""
         assert self._updater is not None, "refresh first"
-        with translated(self._source.name):
+        with self._translated:
             return self._updater.get_targetinfo(path)
 
     def fetch(self, target: TargetFile, limit: int) -> bytes:
@@ -168,7 +181,7 @@ class Trust:
         if self._updater is None or self._updater.names_hold_digests:
             name = f"{next(iter(target.hashes.values()))}.{name}"
         path = "/".join(part for part in ("targets", folder, name) if part)
-        with translated(self._source.name):
+        with self._translated:
             data = self._reading.download_bytes(path, target.length)
             target.verify_length_and_hashes(data)
         return data
@@ -200,13 +213,15 @@ def signers_of(folder: Path) -> tuple[str, ...]:
     DamagedError
         What is trusted cannot be read.
     """
+    path = folder / "root.json"
     try:
-        root = Metadata[Root].from_bytes(read_plain(folder / "root.json")).signed
-        targets = Metadata[Targets].from_bytes(read_plain(folder / "targets.json"))
+        root = Metadata[Root].from_bytes(read_plain(path)).signed
+        path = folder / "targets.json"
+        targets = Metadata[Targets].from_bytes(read_plain(path))
         found = root.get_verification_result("targets", targets.signed_bytes, targets.signatures)
     except (OSError, exceptions.RepositoryError) as error:
         raise DamagedError(
-            f"{folder}: expected what is trusted, found {error}; sync again"
+            f"{path}: expected what is trusted, found {error}; sync again"
         ) from error
     return tuple(sorted(found.signed))
 

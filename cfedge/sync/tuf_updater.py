@@ -5,6 +5,7 @@ and an exception of a library never leaves.
 from __future__ import annotations
 
 import contextlib
+import itertools
 import os
 import stat
 from collections.abc import Generator, Iterator
@@ -25,7 +26,8 @@ from cfedge.errors import (
 )
 from cfedge.plain_files import read_plain
 from cfedge.storage import write_file
-from cfedge.sync.transport import Missing, Source
+from cfedge.sync.patience import Patience
+from cfedge.sync.transport import Missing, PassingError, Source
 
 __all__ = ["CONFIG", "DurableUpdater", "Reading", "Unreachable", "translated", "trusting"]
 
@@ -115,23 +117,42 @@ def _clear_odd(folder: Path) -> None:
 
 
 class Reading(FetcherInterface):
-    """A source, as python-tuf asks for it; what was answered is not asked for twice."""
+    """A source, as python-tuf asks for it; what was answered is not asked for twice, and what was
+    cut short is asked for anew while there is patience.
 
-    def __init__(self, source: Source) -> None:
-        self._source = source
+    Attributes
+    ----------
+    last
+        What was asked for last, which an error of what reads it is about.
+    """
+
+    def __init__(self, source: Source, patience: Patience | None = None) -> None:
+        self._source, self._patience = source, patience
+        self.last = ""
         self._answered: dict[str, bytes | exceptions.DownloadHTTPError] = {}
 
     def download_bytes(self, url: str, max_length: int) -> bytes:
         """See `tuf.ngclient.FetcherInterface`."""
+        self.last = url
         if url not in self._answered:
             try:
-                self._answered[url] = self._in_memory(url, max_length)
+                self._answered[url] = self._patiently(url, max_length)
             except exceptions.DownloadHTTPError as error:
                 self._answered[url] = error
         answer = self._answered[url]
         if isinstance(answer, exceptions.DownloadHTTPError):
             raise answer
         return answer
+
+    def _patiently(self, url: str, max_length: int) -> bytes:
+        """Always from the beginning: a timestamp may be another by now."""
+        for idle in itertools.count(1):
+            try:
+                return self._in_memory(url, max_length)
+            except PassingError:
+                if self._patience is None or not self._patience.again(idle):
+                    raise
+        raise AssertionError
 
     def _in_memory(self, url: str, max_length: int) -> bytes:
         """Metadata are small: python-tuf would put them into a temporary file, for which a device
@@ -175,8 +196,8 @@ class Unreachable(FetcherInterface):
 class translated:  # noqa: N801 - used as a function
     """Turn python-tuf's exceptions into this project's."""
 
-    def __init__(self, where: str) -> None:
-        self._where = where
+    def __init__(self, where: str, reading: Reading | None = None) -> None:
+        self._where, self._reading = where, reading
 
     def __enter__(self) -> None:
         return None
@@ -205,13 +226,15 @@ class translated:  # noqa: N801 - used as a function
             ) from error
         if isinstance(error, exceptions.DownloadHTTPError):
             raise OfflineError(
-                f"{where}: expected a repository, found {error}; check the address"
+                f"{where}: expected a repository, found {error}; check the address, or sync"
+                " again if it is being copied to just now"
             ) from error
         if isinstance(error, exceptions.DownloadError):
             raise OfflineError(
                 f"{where}: expected an answer, found {error}; check the network"
             ) from error
         if isinstance(error, exceptions.RepositoryError):
+            last = self._reading.last if self._reading else ""
             raise TamperedError(
-                f"{where}: expected what its keys sign, found {error}; use another mirror"
+                f"{where}{last and '/' + last}: expected what its keys sign, found {error}; use another mirror"
             ) from error

@@ -9,11 +9,11 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
+from child import Child
 from served import Served, start
 
 
@@ -37,12 +37,6 @@ def served(_tiny_bundle: Path) -> Iterator[Served]:
     one = start(_tiny_bundle)
     yield one
     one.stop()
-
-
-@dataclass
-class Child:
-    url: str
-    process: subprocess.Popen[str]
 
 
 @pytest.fixture

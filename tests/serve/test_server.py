@@ -17,8 +17,8 @@ from typing import Any
 
 import pytest
 from channels import NOW
+from child import Child
 from clients import JSON, ask, connect, crowd, get, head, is_closed, metric, reply, until
-from conftest import Child
 from here import publish
 from made import make_texts
 from served import Served

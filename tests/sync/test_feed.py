@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 from channels import NOW, Site
 from forge import forge, lead, sign_target
-from servers import Static, other, status
+from servers import Handler, Static, once, other, status
+from servers import cut as cut_short
 
 from cfedge.catalogue.log import cut
 from cfedge.errors import (
@@ -22,10 +23,11 @@ from cfedge.errors import (
     StaleError,
     TamperedError,
 )
-from cfedge.publish.rotation import rotate
+from cfedge.publish.rotation import ONLINE, rotate
 from cfedge.store import Store
 from cfedge.sync.feed import Feed
 from cfedge.sync.fetch import Fetcher
+from cfedge.sync.patience import Patience
 from cfedge.sync.transport import Folder, Host, Mirrors, Source
 
 
@@ -36,7 +38,7 @@ def store(site: Site, tmp_path: Path) -> Store:
 
 def fetcher(store: Store, source: Source | Path) -> Fetcher:
     source = Folder(source) if isinstance(source, Path) else source
-    return Fetcher(source, store.folder / "partial", 1e12, wait=lambda seconds: None)
+    return Fetcher(source, store.folder / "partial", Patience(1e12, wait=lambda seconds: None))
 
 
 def follow(
@@ -92,6 +94,45 @@ def test_a_refresh_that_was_cut_after_its_timestamp_goes_on_with_the_next(
                 follow(store, Host(server.url))
         server.faults.clear()
         assert "blinds" in follow(store, Host(server.url))
+
+
+def test_one_bad_answer_while_metadata_come_ends_no_sync(store: Store, site: Site) -> None:
+    """However it is bad, but for what somebody else signed: that is no accident."""
+    for fault in (cut_short(0.4), cut_short(0), status(503), status(429)):
+        for name in (
+            "*timestamp.json",
+            "*snapshot.json",
+            "*targets.json",
+            "targets/*",
+        ):
+            with Static(site.repo) as server:
+                server.faults[name] = once(fault)
+                assert follow(store, Host(server.url), verify=True)[0] == "tiny"
+        site.teach(f"task {len(site.entries())}")
+    waits: list[float] = []
+    for fault, attempts in (status(503), 3), (status(400), 1), (other(b"{}"), 1):
+        with Static(site.repo) as server:
+            server.faults["*timestamp.json"] = fault
+            mine = Fetcher(Host(server.url), store.folder, Patience(1e12, wait=waits.append))
+            with pytest.raises((OfflineError, TamperedError)):
+                Feed(store.folder, "stable").follow(mine, NOW)
+            assert len(server.asked("*timestamp.json")) == attempts
+    assert len(waits) == 2
+
+
+def test_keys_that_are_replaced_while_a_device_reads_are_followed(store: Store, site: Site) -> None:
+    follow(store, site.repo)
+    site.teach("blinds")
+
+    def replaced(handler: Handler, data: bytes) -> None:
+        if server.faults.pop("*timestamp.json", None):
+            with site.repository.writing():
+                rotate(site.repository, site.keys, ONLINE, NOW)
+        handler.do_GET()
+
+    with Static(site.repo) as server:
+        server.faults["*timestamp.json"] = replaced
+        assert "blinds" in follow(store, Host(server.url), verify=True)
 
 
 # The log

@@ -17,6 +17,7 @@ from servers import Clock, Handler, Raw, Static, cut, drip, endless, once, other
 from cfedge.bundle.fileref import FileRef
 from cfedge.errors import CfedgeError, OfflineError, StorageError, TamperedError
 from cfedge.sync.fetch import Fetcher
+from cfedge.sync.patience import Patience
 from cfedge.sync.sinks import digest_of
 from cfedge.sync.transport import Folder, Host, Mirrors, Pace, Source
 
@@ -37,7 +38,7 @@ def target(tmp_path: Path) -> Path:
 
 
 def fetcher(source: Source, tmp_path: Path, **more: object) -> Fetcher:
-    return Fetcher(source, tmp_path / "partial", 1e12, wait=lambda seconds: None, **more)  # type: ignore[arg-type]
+    return Fetcher(source, tmp_path / "partial", Patience(1e12, wait=lambda seconds: None), **more)  # type: ignore[arg-type]
 
 
 def test_an_object_comes_whole_and_leaves_no_part(repo: Path, target: Path, tmp_path: Path) -> None:
@@ -63,7 +64,7 @@ def test_a_resume_after_a_cut_at_forty_percent_keeps_what_came(
 def test_a_resume_in_a_later_run_keeps_what_came(repo: Path, target: Path, tmp_path: Path) -> None:
     with Static(repo) as server:
         server.faults["*"] = once(cut(0.4))
-        first = Fetcher(Host(server.url), tmp_path / "partial", 1e12, wait=_stop)
+        first = Fetcher(Host(server.url), tmp_path / "partial", Patience(1e12, wait=_stop))
         with pytest.raises(KeyboardInterrupt):
             first.into(target, "trunk", REF)
         assert not target.exists()
@@ -95,7 +96,7 @@ def test_a_resume_from_a_folder_keeps_what_came_from_a_host(
     with Static(repo) as server:
         server.faults["*"] = once(cut(0.4))
         with pytest.raises(KeyboardInterrupt):
-            Fetcher(Host(server.url), tmp_path / "partial", 1e12, wait=_stop).into(
+            Fetcher(Host(server.url), tmp_path / "partial", Patience(1e12, wait=_stop)).into(
                 target, "trunk", REF
             )
     mine = fetcher(Folder(repo), tmp_path)
@@ -120,7 +121,7 @@ def test_a_host_that_dies_ever_again_is_given_up_when_nothing_more_comes(
     waits: list[float] = []
     with Static(repo) as server:
         server.faults["*"] = status(503)
-        mine = Fetcher(Host(server.url), tmp_path / "partial", 1e12, wait=waits.append)
+        mine = Fetcher(Host(server.url), tmp_path / "partial", Patience(1e12, wait=waits.append))
         with pytest.raises(OfflineError, match="found 503"):
             mine.into(target, "trunk", REF)
         assert len(server.requests) == 3
@@ -234,9 +235,7 @@ def test_a_slow_object_stops_at_the_deadline_and_is_resumed(
         mine = Fetcher(
             Host(server.url),
             tmp_path / "partial",
-            clock.now_s + 8,
-            now_s=clock,
-            wait=lambda seconds: None,
+            Patience(clock.now_s + 8, clock, lambda seconds: None),
         )
         with pytest.raises(OfflineError, match=r"before the deadline.*sync again to resume"):
             mine.into(target, "trunk", REF)
@@ -250,7 +249,7 @@ def test_a_slow_object_stops_at_the_deadline_and_is_resumed(
 
 def test_nothing_is_asked_for_after_the_deadline(repo: Path, target: Path, tmp_path: Path) -> None:
     with Static(repo) as server:
-        mine = Fetcher(Host(server.url), tmp_path / "partial", 0.0, now_s=Clock())
+        mine = Fetcher(Host(server.url), tmp_path / "partial", Patience(0.0, Clock()))
         with pytest.raises(OfflineError, match="deadline"):
             mine.into(target, "trunk", REF)
         with pytest.raises(OfflineError, match="deadline"):
@@ -262,7 +261,7 @@ def test_metadata_that_drip_stop_at_the_deadline(repo: Path, tmp_path: Path) -> 
     clock = Clock(step_s=1.0)
     with Static(repo) as server:
         server.faults["*"] = drip(0.001)
-        mine = Fetcher(Host(server.url), tmp_path / "partial", clock.now_s + 8, now_s=clock)
+        mine = Fetcher(Host(server.url), tmp_path / "partial", Patience(clock.now_s + 8, clock))
         with pytest.raises(OfflineError, match="deadline"):
             b"".join(mine.read(f"objects/{REF.sha256}").pieces)
     assert mine.fetched_bytes < 50

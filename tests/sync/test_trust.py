@@ -328,6 +328,15 @@ def test_an_index_that_is_signed_too_long_is_refused_unread(folder: Path, site: 
 # Keys
 
 
+def test_metadata_that_are_none_are_called_by_their_name(folder: Path, site: Site) -> None:
+    for role in ("root", "timestamp", "snapshot", "targets"):
+        name = f"metadata/{'2.root.json' if role == 'root' else path_of(site, role).name}"
+        with Static(site.repo) as server:
+            server.faults[name] = other(b"{")
+            with pytest.raises(TamperedError, match=rf"/{name}: expected what its keys sign"):
+                Trust(folder, Host(server.url)).refresh(NOW)
+
+
 def test_a_web_page_in_the_place_of_metadata_is_called_so(folder: Path, site: Site) -> None:
     """A network that wants a login, or a host that has a page for every path that is none."""
     for name in ("*", "metadata/2.root.json", "metadata/timestamp.json"):

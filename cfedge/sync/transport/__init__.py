@@ -19,9 +19,19 @@ from cfedge.sync.transport.address import shown
 from cfedge.sync.transport.folder import Folder
 from cfedge.sync.transport.host import Host
 from cfedge.sync.transport.mirrors import Mirrors
-from cfedge.sync.transport.source import Missing, Pace, Received, Source
+from cfedge.sync.transport.source import Missing, Pace, PassingError, Received, Source
 
-__all__ = ["Folder", "Host", "Mirrors", "Missing", "Pace", "Received", "Source", "source_of"]
+__all__ = [
+    "Folder",
+    "Host",
+    "Mirrors",
+    "Missing",
+    "Pace",
+    "PassingError",
+    "Received",
+    "Source",
+    "source_of",
+]
 
 
 def source_of(places: Sequence[str], *, pace: Pace | None = None) -> Source:

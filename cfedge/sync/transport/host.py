@@ -14,7 +14,7 @@ import urllib3
 from cfedge.errors import OfflineError
 from cfedge.sync.transport.address import check_address, redirected, shown
 from cfedge.sync.transport.connection import PIECE_BYTES, Watch, pool_of, reason
-from cfedge.sync.transport.source import Missing, Pace, Received
+from cfedge.sync.transport.source import Missing, Pace, PassingError, Received
 
 __all__ = ["Host"]
 
@@ -62,7 +62,8 @@ class Host:
                 response.close()  # nothing from there on: let the caller see the whole
                 return self.read(path, within_s=self._watch.left_s(math.inf))
             if response.status not in (200, 206):
-                raise OfflineError(
+                passes = response.status == 429 or response.status >= 500
+                raise (PassingError if passes else OfflineError)(
                     f"{shown(url)}: expected status 200, found {response.status}; ask whoever runs the"
                     " host"
                 )
@@ -127,13 +128,13 @@ class Host:
             ValueError,
         ) as error:  # ValueError: an address that none can be
             found = reason(error)
-            step = (
-                "check this machine's clock, and the host's certificate"
-                if "certificate" in found
-                else "check the network"
-            )
-            raise OfflineError(
-                f"{shown(url)}: expected an answer, found {found}; {step}"
+            if "certificate" in found:
+                raise OfflineError(
+                    f"{shown(url)}: expected an answer, found {found}; check this machine's clock,"
+                    " and the host's certificate"
+                ) from error
+            raise PassingError(
+                f"{shown(url)}: expected an answer, found {found}; check the network"
             ) from error
 
     def _pool(self, url: str) -> urllib3.PoolManager:
@@ -154,7 +155,7 @@ class Host:
                 self._watch.idle_bytes = 0
                 yield piece
         except (urllib3.exceptions.HTTPError, OSError) as error:
-            raise OfflineError(
+            raise PassingError(
                 f"{shown(url)}: expected more bytes, found {reason(error)}; sync again to resume"
             ) from error
         finally:

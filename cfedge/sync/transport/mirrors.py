@@ -7,7 +7,7 @@ import time
 from collections.abc import Generator, Sequence
 
 from cfedge.errors import OfflineError
-from cfedge.sync.transport.source import Missing, Received, Source
+from cfedge.sync.transport.source import Missing, PassingError, Received, Source
 
 __all__ = ["Mirrors"]
 
@@ -47,7 +47,7 @@ class Mirrors:
             except OfflineError as error:
                 failed.append(error)
                 self._last(source)
-        raise failed[0]
+        raise next((one for one in failed if isinstance(one, PassingError | Missing)), failed[0])
 
     def _followed(self, source: Source, received: Received) -> Received:
         def pieces() -> Generator[bytes, None, None]:

@@ -7,11 +7,17 @@ from collections.abc import Generator
 from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
-__all__ = ["Missing", "Pace", "Received", "Source"]
+from cfedge.errors import OfflineError
+
+__all__ = ["Missing", "Pace", "PassingError", "Received", "Source"]
 
 
 class Missing(Exception):  # noqa: N818 - an answer rather than an error: callers go on
     """The source answers, and has no such path."""
+
+
+class PassingError(OfflineError):
+    """It did not come this time, and may the next."""
 
 
 class Received(NamedTuple):
@@ -36,7 +42,8 @@ class Source(Protocol):
         Missing
             There is no such path.
         OfflineError
-            It cannot be reached, or, while pieces are taken, stops or is too slow.
+            It cannot be reached, or, while pieces are taken, stops or is too slow: then a
+            `PassingError`, where asking again may help.
         """
 
 
