@@ -35,6 +35,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Mapping
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
@@ -211,7 +212,7 @@ def main() -> None:
             (folder / name).mkdir()
             learned(folder / name, adapters=name == "adapters", each=20 if chosen.quick else EACH)
         whole = SCHEMES["int8-static"].ship(load_source("lite0").encoder)
-        fastest = with_signed_weights(whole.SerializeToString(), "whole network")
+        fastest = with_signed_weights(BytesIO(whole.SerializeToString()), "whole network")
         (folder / "whole.onnx").write_bytes(fastest)
         cosines = {}
         if chosen.others:

@@ -26,6 +26,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
+from io import BytesIO
 from pathlib import Path
 
 import numpy as np
@@ -115,7 +116,7 @@ def prepare_files(folder: Path) -> Bundle:
     write(bundle, folder / "bundle")
     float_graph = load_source("minilm-l6").encoder
     unsplit = SCHEMES["int8-row"].ship(float_graph).SerializeToString()
-    (folder / "unsplit.onnx").write_bytes(with_signed_weights(unsplit, "unsplit"))
+    (folder / "unsplit.onnx").write_bytes(with_signed_weights(BytesIO(unsplit), "unsplit"))
     (folder / "dynamic.onnx").write_bytes(dynamic_int8(float_graph, folder))
     return bundle
 

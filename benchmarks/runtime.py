@@ -17,6 +17,7 @@ import sys
 import tempfile
 import time
 from dataclasses import replace
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
@@ -445,7 +446,7 @@ def main() -> None:
         write(renamed(bundle, 10), folder / "hundred")
         write(thousand_tasks(bundle), folder / "thousand")
         unsplit = SCHEMES[bundle.manifest.backbone.scheme].ship(load_source("minilm-l6").encoder)
-        whole = with_signed_weights(unsplit.SerializeToString(), "unsplit")
+        whole = with_signed_weights(BytesIO(unsplit.SerializeToString()), "unsplit")
         (folder / "unsplit.onnx").write_bytes(whole)
         figures["cold_start"] = cold_start(folder, 2 * options.processes)
         for name in MEASURES:

@@ -36,6 +36,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
@@ -130,7 +131,7 @@ def real_tasks(folder: Path) -> Bundle:
         write(build(workspace), folder / "real")
         float_graph = load_source("minilm-l6").encoder
         shipped = SCHEMES["int8-row"].ship(float_graph).SerializeToString()
-        (folder / "unsplit.onnx").write_bytes(with_signed_weights(shipped, "unsplit"))
+        (folder / "unsplit.onnx").write_bytes(with_signed_weights(BytesIO(shipped), "unsplit"))
     return read(folder / "real")
 
 

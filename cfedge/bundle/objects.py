@@ -15,7 +15,7 @@ from cfedge.bundle.manifest import Manifest
 from cfedge.errors import DamagedError, StorageError
 from cfedge.plain_files import NotPlainError, read_plain
 
-__all__ = ["Objects", "read_file", "read_objects"]
+__all__ = ["HandedOn", "Objects", "read_file", "read_objects"]
 
 #: No such name, a file for a folder on the way, links in a circle.
 _NOTHING_THERE = (errno.ENOENT, errno.ENOTDIR, errno.ELOOP)
@@ -40,7 +40,7 @@ class Objects(Mapping[str, bytes]):
     def __init__(
         self, folder: Path, files: Mapping[str, tuple[str, FileRef]], held: Mapping[str, bytes]
     ) -> None:
-        self._folder, self._files, self._held = folder, files, held
+        self._folder, self._files, self._held = folder, files, dict(held)
 
     def __getitem__(self, sha256: str) -> bytes:
         return self.source(sha256)()
@@ -54,6 +54,11 @@ class Objects(Mapping[str, bytes]):
     def __len__(self) -> int:
         return len(self._files)
 
+    def pop(self, sha256: str) -> bytes:
+        """Return the bytes of one file, and do not hold them from now on."""
+        held = self._held.pop(sha256, None)
+        return self[sha256] if held is None else held
+
     def on_disk(self) -> Objects:
         """Return the same files with none in memory."""
         return Objects(self._folder, self._files, {})
@@ -64,6 +69,34 @@ class Objects(Mapping[str, bytes]):
             data = self._held[sha256]
             return lambda: data
         return partial(_object, self._folder / sha256, *self._files[sha256])
+
+
+class HandedOn(Mapping[str, bytes]):
+    """Some files by role; one that is asked for is no longer held in memory by `objects`, so that
+    who asked is the only one to have its bytes.
+
+    Parameters
+    ----------
+    objects
+        By SHA-256. What is no `Objects` keeps its files.
+    roles
+        SHA-256 by role.
+    """
+
+    def __init__(self, objects: Mapping[str, bytes], roles: Mapping[str, str]) -> None:
+        self._objects, self._roles = objects, roles
+
+    def __getitem__(self, role: str) -> bytes:
+        name = self._roles[role]
+        return (
+            self._objects.pop(name) if isinstance(self._objects, Objects) else self._objects[name]
+        )
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._roles)
+
+    def __len__(self) -> int:
+        return len(self._roles)
 
 
 def read_objects(

@@ -14,6 +14,7 @@ import math
 from collections import defaultdict
 from collections.abc import Hashable, Mapping, Sequence
 from functools import cached_property
+from io import BytesIO
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -67,10 +68,20 @@ class Encoded(NamedTuple):
 
 
 class Trunk:
-    """The shared, never adapted blocks, with what prepares the inputs before them."""
+    """The shared, never adapted blocks, with what prepares the inputs before them.
+
+    Parameters
+    ----------
+    model
+        ONNX bytes, which may be changed (`with_signed_weights`).
+    modality
+        What prepares the inputs.
+    backbone
+        Its record.
+    """
 
     def __init__(
-        self, model: bytes, modality: Modality, backbone: Backbone, *, threads: int = 1
+        self, model: BytesIO, modality: Modality, backbone: Backbone, *, threads: int = 1
     ) -> None:
         self._prepare = modality.prepare
         self._session = open_session(with_signed_weights(model, "trunk"), "trunk", threads=threads)
@@ -154,7 +165,7 @@ class Tail:
     @cached_property
     def _session(self) -> onnxruntime.InferenceSession:
         backbone = self._backbone
-        model = with_signed_weights(self._model, "tail")
+        model = with_signed_weights(BytesIO(self._model), "tail")
         session = open_session(model, "tail", threads=self._threads)
         inputs: dict[str, Tensor] = {"hidden": ("float", (None, *backbone.hidden))}
         for slot in backbone.slots:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from functools import cache, partial
+from io import BytesIO
 
 import numpy as np
 from numpy.typing import NDArray
@@ -61,7 +62,7 @@ class Encoder:
         Parameters
         ----------
         files
-            Its files by role, as of `Backbone.files`.
+            Its files by role, as of `Backbone.files`; each is asked for once.
         threads
             Of ONNX Runtime.
         verified
@@ -74,7 +75,7 @@ class Encoder:
             A file does not fit the backbone's record.
         """
         modality = cfedge.inputs.of(backbone.input, files, verified=verified)
-        trunk = Trunk(files["trunk"], modality, backbone, threads=threads)
+        trunk = Trunk(BytesIO(files["trunk"]), modality, backbone, threads=threads)
         tail = Tail(files["tail"], backbone, threads=threads, verified=verified)
         return cls(modality, trunk, tail, backbone)
 

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from cfedge.bundle.arrays import load_arrays
 from cfedge.bundle.files import Bundle
 from cfedge.bundle.manifest import Backbone, Task
-from cfedge.bundle.objects import Objects
+from cfedge.bundle.objects import HandedOn, Objects
 from cfedge.errors import IncompatibleError, TaskError, UsageError
 from cfedge.inputs.modality import Input
 from cfedge.lookup import Background, decide
@@ -227,7 +227,7 @@ class OpenedBundle:
 
     def _open_backbone(self, objects: Mapping[str, bytes], *, verified: bool) -> None:
         threads, _, backbone = self.settings
-        files = {role: objects[ref.sha256] for role, ref in backbone.files().items()}
+        files = HandedOn(objects, {role: ref.sha256 for role, ref in backbone.files().items()})
         self.encoder = Encoder.of(files, backbone, threads=threads, verified=verified)
 
     def _open_task(

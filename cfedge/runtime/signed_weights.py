@@ -11,24 +11,31 @@ from __future__ import annotations
 
 from collections import Counter
 from functools import cache
-from operator import itemgetter
+from io import BytesIO
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from cfedge.device.cpu import VNNI, X86
 from cfedge.device.fingerprint import this_cpu
 
+if TYPE_CHECKING:
+    from cfedge.bundle.graph_reader import Stored
+
 __all__ = ["with_signed_weights"]
 
 #: Where an operator takes weights and their zero point.
 _PLACES = {"MatMulIntegerToFloat": (1, 5), "MatMulInteger": (1, 3), "DequantizeLinear": (0, 2)}
 #: The kind of a tensor's numbers, in onnx.proto.
-_INT8 = memoryview(b"\x03")
+_INT8 = b"\x03"
 _TOP_BIT, _MIDDLE = 0x80, 128
 
 
-def with_signed_weights(model: bytes, what: str) -> bytes:
+def with_signed_weights(model: BytesIO, what: str) -> bytes:
     """Return a graph that computes the same numbers, in the form that is fastest here.
+
+    A graph is most of what opening a bundle has in memory, so its bytes are changed where they are.
+    Only if somebody else holds them too are they copied first.
 
     Parameters
     ----------
@@ -42,7 +49,16 @@ def with_signed_weights(model: bytes, what: str) -> bytes:
     IncompatibleError
         It is no graph as bundles have them.
     """
-    return _turned(model, what) if _is_faster() else model
+    if _is_faster():
+        # What reads the bytes has let go of them here: a buffer of shared bytes would be a copy.
+        weights = _to_turn(model.getvalue(), what)
+        with model.getbuffer() as bytes_of:
+            for kind, start, end in weights:
+                bytes_of[kind : kind + 1] = _INT8
+                numbers = np.frombuffer(bytes_of, np.uint8, end - start, start)
+                np.bitwise_xor(numbers, _TOP_BIT, out=numbers)
+                del numbers
+    return model.getvalue()
 
 
 @cache
@@ -51,8 +67,8 @@ def _is_faster() -> bool:
     return cpu.machine in X86 and bool(set(VNNI) & set(cpu.flags))
 
 
-def _turned(model: bytes, what: str) -> bytes:
-    """The same graph with signed weights, wherever nothing but products takes them."""
+def _to_turn(model: bytes, what: str) -> list[Stored]:
+    """Where the weights and zero points are that nothing but products takes."""
     from cfedge.bundle.graph_reader import read_graph  # which other processors do without
 
     graph = read_graph(model, what)
@@ -65,29 +81,16 @@ def _turned(model: bytes, what: str) -> bytes:
             places.update(pairs[-1])
     uses = Counter(name for node in graph.nodes for name in node.inputs)
     uses.update(graph.outputs)
-    data = np.frombuffer(model, np.uint8)
+    stored = graph.unsigned_bytes
 
     def fits(name: str) -> bool:
-        return name in graph.unsigned_bytes and uses[name] == places[name]
+        return name in stored and uses[name] == places[name]
 
     def is_middle(name: str) -> bool:
-        _, start, end = graph.unsigned_bytes[name]
-        return bool((data[start:end] == _MIDDLE).all())
+        _, start, end = stored[name]
+        return model.count(_MIDDLE, start, end) == end - start
 
     good = {pair for pair in pairs if all(map(fits, pair)) and is_middle(pair[1])}
     while spoiled := {name for pair in set(pairs) - good for name in pair} & set().union(*good):
         good = {pair for pair in good if not spoiled & set(pair)}
-    changed: list[tuple[int, int, memoryview]] = []
-    for name in set().union(*good):
-        kind, start, end = graph.unsigned_bytes[name]
-        changed += [(kind, kind + 1, _INT8), (start, end, (data[start:end] ^ _TOP_BIT).data)]
-    return _with(model, sorted(changed, key=itemgetter(0)))
-
-
-def _with(model: bytes, changed: list[tuple[int, int, memoryview]]) -> bytes:
-    """Bytes with others in some places, ascending; copied once."""
-    whole, pieces, at = memoryview(model), [], 0
-    for start, end, new in changed:
-        pieces += [whole[at:start], new]
-        at = end
-    return b"".join([*pieces, whole[at:]])
+    return [stored[name] for name in set().union(*good)]

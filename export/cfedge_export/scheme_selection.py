@@ -12,6 +12,7 @@ Letters: N inputs, D width.
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
+from io import BytesIO
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -124,7 +125,9 @@ class _Candidate(NamedTuple):
         float_layers: tuple[str, ...] = (),
     ) -> _Candidate:
         data = model.SerializeToString()
-        session = open_session(with_signed_weights(data, name), name)  # as an engine runs it
+        session = open_session(
+            with_signed_weights(BytesIO(data), name), name
+        )  # as an engine runs it
         features = np.concatenate([session.run(None, dict(each))[0] for each in feeds])
         return cls(len(data), session, features, float_layers)
 

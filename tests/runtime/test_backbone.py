@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from io import BytesIO
 from pathlib import Path
 
 import numpy as np
@@ -31,7 +32,7 @@ def halves(tiny_bundle: Path) -> tuple[Trunk, Tail, Backbone]:
     bundle = read(tiny_bundle)
     one = bundle.manifest.backbone
     files = {role: bundle[ref] for role, ref in one.files().items()}
-    return Trunk(files["trunk"], of(one.input, files), one), Tail(files["tail"], one), one
+    return Trunk(BytesIO(files["trunk"]), of(one.input, files), one), Tail(files["tail"], one), one
 
 
 TEXTS = [text for task in ("colors", "animals") for text, _ in make_texts(task, 20, seed=2)]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
@@ -78,6 +79,10 @@ def numbers(model: bytes) -> list[np.ndarray]:
     return found
 
 
+def turned(model: bytes, what: str = "trunk") -> bytes:
+    return with_signed_weights(BytesIO(model), what)
+
+
 def kinds(model: bytes) -> dict[str, str]:
     loaded = onnx.load_from_string(model)
     return {one.name: str(numpy_helper.to_array(one).dtype) for one in loaded.graph.initializer}
@@ -88,23 +93,37 @@ def test_products_are_of_the_same_numbers_with_signed_weights(on: Any) -> None:
     model = graph(("y", "w", "z", "m"), ("y2", "w", "z", "m"), w=WEIGHT, z=zero, m=middle)
     for cpu in OTHERS:
         on(cpu)
-        assert with_signed_weights(model, "trunk") is model
+        assert turned(model) is model
     on(VNNI)
-    turned = with_signed_weights(model, "trunk")
-    assert kinds(turned) == {"w": "int8", "z": "uint8", "m": "int8"}
-    for one, other in zip(numbers(model), numbers(turned), strict=True):
+    signed = turned(model)
+    assert kinds(signed) == {"w": "int8", "z": "uint8", "m": "int8"}
+    for one, other in zip(numbers(model), numbers(signed), strict=True):
         np.testing.assert_array_equal(one, other)
     back = helper.make_node("DequantizeLinear", ["w", "s", "m"], ["d"], axis=0)
     scaled = graph(more=[back], outputs=[helper.make_tensor_value_info("d", TensorProto.FLOAT, None)],
                    w=WEIGHT, s=np.ones(6, np.float32), m=np.full(6, 128, np.uint8))  # fmt: skip
-    again = with_signed_weights(scaled, "trunk")
+    again = turned(scaled)
     assert kinds(again) == {"w": "int8", "s": "float32", "m": "int8"}
     np.testing.assert_array_equal(*(numbers(one)[0] for one in (scaled, again)))
     x = RNG.integers(0, 60, (3, 6), np.uint8)  # so small that no processor's sums overflow
     expected = (x.astype(int) - 7) @ (WEIGHT.astype(int) - 128)
-    for one in (model, turned):
+    for one in (model, signed):
         for found in open_session(one, "g").run(None, {"x": x}):
             np.testing.assert_array_equal(found, expected)
+
+
+def test_the_bytes_are_changed_where_they_are_and_copied_where_somebody_else_has_them(
+    on: Any,
+) -> None:
+    on(VNNI)
+    model = graph(("y", "w", "z", "m"), w=WEIGHT, z=np.uint8(7), m=np.uint8(128))
+    kept, signed = bytes(bytearray(model)), turned(model)
+    assert model == kept
+    own = bytes(bytearray(model))
+    place, held = id(own), BytesIO(own)
+    del own
+    found = with_signed_weights(held, "trunk")
+    assert (id(found), found) == (place, signed)
 
 
 def test_what_something_else_takes_too_stays_as_it_is(on: Any) -> None:
@@ -137,9 +156,9 @@ def test_what_something_else_takes_too_stays_as_it_is(on: Any) -> None:
     loaded.ClearField("graph")
     stay["its kind is spelled at length"] = loaded.SerializeToString() + _field(7, inner)
     for why, model in stay.items():
-        assert with_signed_weights(model, "trunk") == model, why
+        assert turned(model) == model, why
     beside = graph(("y", "w", "z", "m"), ("y2", "v", "n", "n"), w=WEIGHT, v=WEIGHT, z=other, m=middle, n=middle)  # fmt: skip
-    assert kinds(with_signed_weights(beside, "trunk")) == {
+    assert kinds(turned(beside)) == {
         "w": "int8", "z": "uint8", "m": "int8", "v": "uint8", "n": "uint8",
     }  # fmt: skip
 
@@ -151,13 +170,13 @@ def test_every_product_of_what_is_exported_is_of_signed_weights(tiny_bundle: Pat
         if role not in ("trunk", "tail"):
             continue
         model = bundle[ref]
-        turned = with_signed_weights(model, role)
-        assert len(turned) == len(model)
-        pairs = list(zip(numbers(model), numbers(turned), strict=True))
+        signed = turned(model, role)
+        assert len(signed) == len(model)
+        pairs = list(zip(numbers(model), numbers(signed), strict=True))
         assert pairs
         for one, other in pairs:
             np.testing.assert_array_equal(one, other)
-        constants = kinds(turned)
-        for node in onnx.load_from_string(turned).graph.node:
+        constants = kinds(signed)
+        for node in onnx.load_from_string(signed).graph.node:
             if node.op_type == "MatMulIntegerToFloat":
                 assert {constants[node.input[place]] for place in (1, 5)} == {"int8"}
