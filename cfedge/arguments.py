@@ -41,7 +41,7 @@ _NOUNS: Mapping[type, str] = {
 _SAID_BETTER = {"bundle", "name", "same_labels", "task"}
 #: The longest name, and the longest path, that a file system of today takes.
 _NAME_BYTES, _PATH_BYTES = 255, 4096
-_OPTION = re.compile(r"--([a-z][a-z-]+)(?: [A-Z]+\b)?")
+_OPTION = r"--([a-z][a-z-]+)(?: [A-Z]+\b)?"
 
 
 class _Kind(NamedTuple):
@@ -186,4 +186,4 @@ def _in_python(message: str, names: Collection[str] | None) -> str:
         known = names is None or name in names
         return name if known and "cfedge " not in clause else found[0]
 
-    return _OPTION.sub(said, message)
+    return re.sub(_OPTION, said, message)

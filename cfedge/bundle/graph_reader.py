@@ -24,7 +24,7 @@ _UINT8, _INT64 = 2, 7
 Values: TypeAlias = tuple[int, ...] | None
 
 
-@dataclass
+@dataclass(repr=False, eq=False)
 class Node:
     """One operator: its name, its domain, and the names of what it takes and makes.
 
@@ -57,7 +57,7 @@ class Stored(NamedTuple):
     end: int
 
 
-@dataclass
+@dataclass(repr=False, eq=False)
 class Graph:
     """Inputs, outputs, constants and operators, in the order of the file.
 

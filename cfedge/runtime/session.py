@@ -149,14 +149,12 @@ def _shape(sizes: Sequence[int | str | None]) -> str:
 
 
 #: What ONNX Runtime writes for its own programmers: a code, a line of its source, a signature.
-_INTERNAL = re.compile(
-    r"\[ONNXRuntimeError\] : \d+ : \w+ : |(?:/\S*/)?\w+\.(?:h|cc|cpp):\d+ (?:[\w:]+ [\w:]+\(.*?\) )?"
-)
+_INTERNAL = r"\[ONNXRuntimeError\] : \d+ : \w+ : |(?:/\S*/)?\w+\.(?:h|cc|cpp):\d+ (?:[\w:]+ [\w:]+\(.*?\) )?"
 
 
 def reason_of(error: Exception) -> str:
     """Return what ONNX Runtime says of a graph, in one line and without its own source."""
-    lines = _INTERNAL.sub("", str(error)).splitlines()
+    lines = re.sub(_INTERNAL, "", str(error)).splitlines()
     return (lines or ["no message"])[0][:200]
 
 
