@@ -247,4 +247,4 @@ def _refused(path: Path, size_bytes: int | None, error: OSError) -> StorageError
             reason += f" ({shutil.disk_usage(path.parent).free} bytes are free)"
         except OSError:
             reason += " (the folder cannot be read)"
-    return StorageError(f"could not {wanted}: {reason}; nothing was changed: {advice}")
+    return StorageError(f"could not {wanted}: {reason}; nothing was changed there: {advice}")

@@ -7,15 +7,16 @@ devices that had followed it take it (docs/sync.md).
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 from dataclasses import replace
 from datetime import datetime
 
-from tuf.api.metadata import TargetFile
+from tuf.api.metadata import Metadata, Root, TargetFile
 
 from cfedge.catalogue.index import utc
-from cfedge.errors import SyncError
+from cfedge.errors import StorageError, SyncError
 from cfedge.publish.keys import ROLES, Keys
 from cfedge.publish.repository import Repository
 from cfedge.publish.signing import Lifetimes, Signing, counting
@@ -44,6 +45,8 @@ def rotate(
     ------
     SyncError
         Too few root keys are here; nothing was changed.
+    StorageError
+        The disk refused: no new key is left here, or they count already, which is said.
     """
     signing = repository.signing(keys, now, lifetimes)
     before = signing.root()
@@ -54,28 +57,51 @@ def rotate(
             f" which sign what keys count, found {here}; put them back from where they are kept"
         )
     replaced = sorted({*roles, *(role for role in ROLES if not counting(keys, before, role))})
-    made = {role: [signer.public_key for signer in keys.make(role)] for role in replaced}
-    if replaced != ["root"]:
+    with _undone(repository, keys, replaced):
+        made = {role: [signer.public_key for signer in keys.make(role)] for role in replaced}
+        if replaced != ["root"]:
+            with signing.edit_root() as root:
+                for role in replaced:
+                    for key in made[role] if role != "root" else ():
+                        root.add_key(key, role)
+            signing.write(("root",))
+        signing = Signing(repository.folder, keys, now, lifetimes or Lifetimes())
         with signing.edit_root() as root:
             for role in replaced:
-                for key in made[role] if role != "root" else ():
+                for keyid in list(root.roles[role].keyids):
+                    if keyid not in {key.keyid for key in made[role]}:
+                        root.revoke_key(keyid, role)
+                for key in made[role]:
                     root.add_key(key, role)
-        signing.write(("root",))
-    signing = Signing(repository.folder, keys, now, lifetimes or Lifetimes())
-    with signing.edit_root() as root:
-        for role in replaced:
-            for keyid in list(root.roles[role].keyids):
-                if keyid not in {key.keyid for key in made[role]}:
-                    root.revoke_key(keyid, role)
-            for key in made[role]:
-                root.add_key(key, role)
-    if "targets" in replaced:
-        _date(repository, signing, now)
-    signing.stage(("targets", "snapshot", "timestamp"))
-    signing.write(("targets", "snapshot", "timestamp", "root"))
+        if "targets" in replaced:
+            _date(repository, signing, now)
+        signing.stage(("targets", "snapshot", "timestamp"))
+        signing.write(("targets", "snapshot", "timestamp", "root"))
     for role in replaced:
         keys.forget(role, {key.keyid for key in made[role]})
     return int(signing.root().version)
+
+
+@contextlib.contextmanager
+def _undone(repository: Repository, keys: Keys, roles: Collection[str]) -> Iterator[None]:
+    """Where something fails, delete the keys that were made and that no root names yet; where one
+    does, say so.
+    """
+    before = {role: {signer.public_key.keyid for signer in keys.signers(role)} for role in roles}
+    try:
+        yield
+    except BaseException as error:
+        root = Metadata[Root].from_bytes(repository.root()).signed
+        for role in roles:
+            keys.forget(role, before[role].union(root.roles[role].keyids))
+        if isinstance(error, StorageError) and any(
+            set(root.roles[role].keyids) - before[role] for role in roles
+        ):
+            raise StorageError(
+                f"could not end the old keys of {', '.join(roles)}: {error}; the new ones count beside"
+                " them: rotate again then"
+            ) from error
+        raise
 
 
 def _date(repository: Repository, signing: Signing, now: datetime) -> None:

@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 from channels import NOW, Site, content, no_probe
-from test_storage import tree
-from tuf.api.metadata import Metadata
+from test_storage import Disk, tree
+from tuf.api.metadata import Metadata, Root
 
 import cfedge.publish.keys
 import cfedge.publish.repository
@@ -285,6 +285,10 @@ def test_a_rotation_that_is_cut_anywhere_leaves_what_devices_sync_from_and_what_
                 patch.setattr(Keys, "forget", _die)
             with pytest.raises(Cut):
                 _rotated(copy, role)
+        unnamed = {one.public_key.keyid for one in copy.keys.signers(role)} - set(
+            Metadata[Root].from_bytes(copy.repository.root()).signed.roles[role].keyids
+        )
+        assert len(unnamed) == (at > writes)  # the old one, to be forgotten
         synced(copy, old)
         synced(copy, copy.store(tmp_path / f"new {at}"))
         copy.teach("blue")
@@ -295,6 +299,32 @@ def test_a_rotation_that_is_cut_anywhere_leaves_what_devices_sync_from_and_what_
         copy.teach("green")
         synced(copy, old)
         assert tasks_of(old) == {"blue", "green", "red"}
+
+
+def test_a_rotation_on_a_full_disk_leaves_no_new_key_or_says_that_it_counts(
+    site: Site, tmp_path: Path
+) -> None:
+    """Calls that write are refused, each of a write somewhere, once or from then on."""
+    with Disk(tmp_path / "whole") as disk:
+        _rotated(_at(Path(shutil.copytree(site.folder, tmp_path / "whole")), site), "timestamp")
+    told = set()
+    for at in range(1, len(disk.calls) + 1, 5):
+        copy = _at(Path(shutil.copytree(site.folder, tmp_path / f"full {at}")), site)
+        there, said = tree(copy.folder / "keys"), ""
+        try:
+            with Disk(copy.folder, at, lasting=at % 2 == 0):
+                _rotated(copy, "timestamp")
+        except StorageError as error:
+            said = str(error)
+            count = "the new ones count beside them: rotate again" in said
+            told.add(count)
+        if said:
+            assert "; nothing was changed: " not in said
+            assert (tree(copy.folder / "keys") == there) is not count
+        synced(copy, copy.store(tmp_path / f"new {at}"))
+        _rotated(copy, "timestamp")
+        assert len(list((copy.folder / "keys").glob("*.pem"))) == 4
+    assert told == {True, False}
 
 
 def test_a_threshold_of_root_keys_is_kept_through_a_rotation(tmp_path: Path) -> None:
@@ -510,9 +540,9 @@ def _changes(site: Site) -> list[Callable[[], object]]:
     ]
 
 
-def _rotated(site: Site, role: str) -> int:
+def _rotated(site: Site, *roles: str) -> int:
     with site.repository.writing():
-        return rotate(site.repository, site.keys, [role], NOW)
+        return rotate(site.repository, site.keys, roles, NOW)
 
 
 def _at(folder: Path, like: Site) -> Site:
