@@ -12,7 +12,7 @@ from pathlib import Path
 
 from cfedge.errors import UsageError
 
-__all__ = ["check_file", "check_outside"]
+__all__ = ["check_file", "check_folder", "check_outside"]
 
 #: What each kind of folder holds.
 _OWN = {
@@ -67,13 +67,38 @@ def check_file(path: Path, option: str = "") -> None:
         raise UsageError(f"{named}: expected a folder {path.parent}, found none; make it first")
     if os.path.isdir(path):  # noqa: PTH112
         raise UsageError(f"{named}: expected a file, found the folder {path}; name a file in it")
-    size, longest = len(os.fsencode(path.name)), os.pathconf(folder, "PC_NAME_MAX")
+    _check_name(path.name, folder, named)
+
+
+def check_folder(path: Path) -> None:
+    """Refuse a place where no folder could be made, with those around it that are not there: one that
+    `check_outside` refuses, one below a file, and one where this user may not write.
+
+    Raises
+    ------
+    UsageError
+        Naming the path.
+    """
+    check_outside(path)
+    inner, folder = path.absolute().name, path.absolute().parent
+    while not os.path.lexists(folder):
+        inner, folder = folder.name, folder.parent
+    if not os.path.isdir(folder):  # noqa: PTH112 - Path's raises for a name that is too long
+        raise UsageError(
+            f"{path}: expected a place in a folder, found the file {folder}; choose another place"
+        )
+    _check_name(inner, folder, str(path))
+
+
+def _check_name(name: str, folder: Path, named: str) -> None:
+    """Refuse a name that `folder` could not take."""
+    size, longest = len(os.fsencode(name)), os.pathconf(folder, "PC_NAME_MAX")
     if size > longest:
         raise UsageError(
             f"{named}: expected a name of at most {longest} bytes, found {size}; choose a shorter one"
         )
     if not os.access(folder, os.W_OK):
         raise UsageError(
-            f"{named}: expected a folder that this user may write into, found {path.parent}; choose"
+            f"{named}: expected a folder that this user may write into, found {folder}; choose"
             " another"
         )

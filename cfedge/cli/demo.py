@@ -52,10 +52,10 @@ def demo(
 
     from cfedge.demo import FOLDERS, run
     from cfedge.errors import UsageError
-    from cfedge.outside import check_outside
+    from cfedge.outside import check_folder
 
     for name in FOLDERS:
-        check_outside(out / name)
+        check_folder(out / name)
     left = [path for path in (out / name for name in FOLDERS) if path.exists()]
     if left and not replace:
         raise UsageError(

@@ -118,18 +118,20 @@ def compare(
     from cfedge.train.workspace.backbones import kind_of
 
     _check_out(out)
+    options = Options(
+        models=tuple(MODELS) if models is None else _names(models),
+        orders=orders,
+        joint=joint,
+        sequential=sequential,
+        jobs=jobs,
+        on=on,
+    )
+    options.check(settings)
     kind = kind_of(backbone, folder)
     study = compare_fresh(
         load_stream(data, tasks=tasks, seed=settings.seed, kind=kind),
         Weights(backbone, folder, split, _names(target_modules)),
-        Options(
-            models=tuple(MODELS) if models is None else _names(models),
-            orders=orders,
-            joint=joint,
-            sequential=sequential,
-            jobs=jobs,
-            on=on,
-        ),
+        options,
         unknown=load_inputs(unknown, kind=kind) if unknown else (),
         settings=settings,
         progress=TerminalProgress(),

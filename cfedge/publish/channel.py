@@ -105,6 +105,7 @@ def publish(
     golden = {task.name: task.golden for task in given.manifest.tasks}
     repository = _opened_or_made(folder, keys, now)
     with repository.writing():
+        repository.check(keys, now)
         before = Channel.read(repository, channel)
         draft = Draft.of_bundle(given, before, keys.site)
         if draft.is_as_signed and _is_rolled_out(before.signed, rollout):
@@ -146,6 +147,7 @@ def withdraw(
     check_time(now)
     repository = Repository(folder)
     with repository.writing():
+        repository.check(keys, now)
         before = Channel.existing(repository, channel)
         if erase and before.signed.rollout is not None:
             raise SyncError(

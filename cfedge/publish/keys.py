@@ -25,7 +25,7 @@ from securesystemslib.signer import CryptoSigner
 
 from cfedge.bundle.canonical import canonical_json, read_json, typed
 from cfedge.errors import DamagedError, SchemaError, StorageError, UsageError
-from cfedge.outside import check_outside
+from cfedge.outside import check_folder
 from cfedge.plain_files import read_plain
 from cfedge.printable import is_printable, is_seen
 from cfedge.storage import new_folder, write_file
@@ -145,7 +145,7 @@ class Keys:
         record = _Record(site, root_keys, root_threshold)
         if (fault := _fault(record)) is not None:
             raise UsageError(f"{fault}; choose another")
-        check_outside(folder)
+        check_folder(folder)
         with new_folder(folder, mode=0o700) as temporary:
             for role in ROLES:
                 for number in range(1, 1 + (root_keys if role == "root" else 1)):

@@ -17,7 +17,6 @@ from cfedge.catalogue.erased import erased_files
 from cfedge.catalogue.view import View, manifest_of, view
 from cfedge.errors import SyncError
 from cfedge.progress import Progress, Quiet
-from cfedge.publish.checked import check_time
 from cfedge.publish.diff import next_clock
 from cfedge.publish.draft import Channel, Draft, check_same_lookup
 from cfedge.publish.handover import Handover, check_accepted, handovers, tombstones
@@ -116,9 +115,9 @@ def merge(
     OfflineError, TamperedError, StaleError
         Of the other repository, or its clocks are ahead of any history; nothing was changed.
     """
-    check_time(now)
     repository = Repository(folder)
     with repository.writing(), scratch_folder() as temporary:
+        repository.check(keys, now)
         before = Channel.existing(repository, channel)
         there = There.follow(other, root, temporary, other_channel or channel, now, wait)
         meeting = _Meeting.of(before, there, keys.site, erase=erase)

@@ -31,7 +31,7 @@ from cfedge.catalogue.entry import Entry
 from cfedge.catalogue.index import Index, parse_index
 from cfedge.catalogue.log import parse_log
 from cfedge.errors import DamagedError, StorageError
-from cfedge.outside import check_outside
+from cfedge.outside import check_folder
 from cfedge.plain_files import LARGEST_BYTES, read_plain
 from cfedge.publish.checked import check_clock, check_time, checked, make_empty, signed_targets
 from cfedge.publish.keys import ROLES, Keys
@@ -85,7 +85,7 @@ class Repository:
         SyncError
             `now` is no time to sign at.
         """
-        check_outside(folder)
+        check_folder(folder)
         check_time(now)
         try:
             folder.mkdir(parents=True, exist_ok=True)
@@ -211,6 +211,15 @@ class Repository:
                 write_file(self.folder / "objects" / name, content)
         write_file(self.folder / "targets" / f"{digest}.{index.channel}.json", data)
         signing.write(("targets", "snapshot", "timestamp"))
+
+    def check(self, keys: Keys, now: datetime) -> None:
+        """Refuse, before any work, keys and a clock that could sign nothing here; for errors see
+        `commit`.
+        """
+        check_clock(self.folder, self.indices(), now)
+        signing = self.signing(keys, now)
+        signing.stage(("targets", "snapshot", "timestamp"))
+        signing.check()
 
     def hint(self, old: FileRef, new: FileRef, delta: bytes) -> None:
         """Keep a delta between two files for devices that have the old one (`cfedge.sync.delta`);

@@ -14,6 +14,7 @@ from cfedge.report import contents_of, with_measured
 from cfedge.report.changes import changes, record
 from cfedge.report.contents import dumped
 from cfedge.report.earlier import is_report, read_old
+from cfedge.report.measured import check_measured
 from cfedge.report.page import page
 from cfedge.storage import write_file
 
@@ -56,6 +57,11 @@ def write_report(
     """
     for path in filter(None, (out, json)):
         _check_free(path)
+    if json is not None and os.path.realpath(json) == os.path.realpath(out):
+        raise UsageError(
+            f"--json: expected another file than the page's, found {json}; name another"
+        )
+    check_measured(bench=bench, parity=parity, monitor=monitor)
     old = read_old(against) if against is not None else None
     made = contents_of(folder, unknown=_inputs(folder, unknown), progress=progress)
     made = with_measured(made, bench=bench, parity=parity, monitor=monitor)

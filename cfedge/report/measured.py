@@ -18,10 +18,24 @@ from cfedge.runtime.drift import spent_by_each
 from cfedge.runtime.drift_counter import Counter
 from cfedge.runtime.drift_file import saved_counters
 
-__all__ = ["read_bench", "read_drift", "read_parity"]
+__all__ = ["check_measured", "read_bench", "read_drift", "read_parity"]
 
 #: Bytes of a file, and values of a list.
 _MOST_BYTES, _MOST_VALUES = 8_000_000, 20_000
+
+
+def check_measured(
+    *, bench: Path | None = None, parity: Path | None = None, monitor: Path | None = None
+) -> None:
+    """Refuse, before anything is computed, files that are not what other commands wrote; for errors
+    see `read_bench` and `read_drift`.
+    """
+    if bench is not None:
+        read_bench(bench)
+    if parity is not None:
+        read_parity(parity)
+    if monitor is not None:
+        saved_counters(monitor)
 
 
 def read_bench(path: Path) -> Bench:

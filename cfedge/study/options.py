@@ -42,6 +42,22 @@ class Options:
     jobs: int = 1
     on: str | None = None
 
+    def check(self, settings: Settings) -> None:
+        """Refuse what can be refused before data and encoder are read.
+
+        Raises
+        ------
+        UsageError
+        """
+        _check_models(self.models)
+        if self.orders < 1:
+            raise UsageError(f"--orders: expected >= 1, found {self.orders}; give how many")
+        if settings.reuse and (self.jobs > 1 or self.on):
+            raise UsageError(
+                f"--jobs: expected 1, and no --on, with --reuse, found {self.on or self.jobs}; a task"
+                " that reuses others' units waits for them"
+            )
+
 
 def _check_models(models: Sequence[str]) -> None:
     unheard = sorted(set(models) - set(MODELS))
@@ -64,19 +80,11 @@ def check(
     TaskError, DataError, UsageError
         Before anything is learned.
     """
-    _check_models(options.models)
-    orders, jobs = options.orders, options.jobs
+    options.check(settings)
     if base.tasks:
         raise UsageError(
             f"{base.folder}: expected a workspace without tasks, found {len(base.tasks)}; make a"
             " new one"
-        )
-    if orders < 1:
-        raise UsageError(f"--orders: expected >= 1, found {orders}")
-    if settings.reuse and (jobs > 1 or options.on):
-        raise UsageError(
-            f"--jobs: expected 1, and no --on, with --reuse, found {options.on or jobs}; a task that"
-            " reuses others' units waits for them"
         )
     least = min(min(slot.rows, slot.columns) for slot in base.backbone.slots)
     if (

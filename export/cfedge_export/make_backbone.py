@@ -14,7 +14,7 @@ from cfedge.errors import BackboneError, UsageError
 from cfedge.inputs.modality import Input
 from cfedge.lookup.rules import rule_named
 from cfedge.lookups import DEFAULT
-from cfedge.outside import check_outside
+from cfedge.outside import check_folder
 from cfedge.progress import Progress, Quiet
 from cfedge.runtime.encoder import Encoder
 from cfedge.train.examples.examples import Examples
@@ -35,7 +35,7 @@ def check_target(target: Path) -> None:
     ------
     UsageError
     """
-    check_outside(target)
+    check_folder(target)
     if target.exists():
         raise UsageError(
             f"{target}: expected a new name for the workspace, found something there; choose"

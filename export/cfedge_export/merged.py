@@ -13,6 +13,7 @@ Letters: B batch, S sequence, C classes.
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,7 +25,7 @@ from onnx import helper
 
 from cfedge.errors import ParityError, StorageError, TaskError
 from cfedge.inputs.modality import Input, Modality
-from cfedge.outside import check_outside
+from cfedge.outside import check_file
 from cfedge.progress import Progress
 from cfedge.runtime.adapter import load_adapter
 from cfedge.runtime.engine import Engine
@@ -116,12 +117,13 @@ def export_merged(
 
 def _check_new(target: Path, *, replace: bool) -> None:
     """Refuse a place where no file may be written."""
-    check_outside(target)
-    if target.is_dir() or (target.exists() and not replace):
+    there = os.path.lexists(target) and not replace  # Path's raises for a name that is too long
+    if there or os.path.isdir(target):  # noqa: PTH112
         raise StorageError(
             f"{target}: expected a new name for the file, found something there; choose another or"
             " use --replace"
         )
+    check_file(target)
 
 
 def _limit(scores: NDArray[np.float32]) -> float:

@@ -14,12 +14,14 @@ from cfedge.arguments import checked
 from cfedge.bundle.files import Bundle, check_replaceable, write
 from cfedge.bundle.graph import check_graphs
 from cfedge.errors import StorageError
+from cfedge.lookup.rules import rule_named
 from cfedge.margins import TAIL_SHARE
-from cfedge.outside import check_outside
+from cfedge.outside import check_folder
 from cfedge.progress import Progress
 from cfedge.runtime.engine import Engine
 from cfedge.runtime.golden import check_golden
-from cfedge.train.measures.certificate import FALSE_REJECT_RATE
+from cfedge.train.measures.certificate import FALSE_REJECT_RATE, check_rate
+from cfedge.train.measures.margins import check_tail_share
 from cfedge.train.workspace.folder import WorkspaceFolder
 from cfedge_export import parity, parity_gate
 from cfedge_export.budget import Budget, BudgetFit
@@ -86,9 +88,13 @@ def export(
     StorageError
         The disk refused, or `target` exists and `replace` is false; nothing was written.
     UsageError
-        `target` lies in a folder of cfedge's own.
+        No folder could be made at `target`, the rate is not in (0, 1), the share not in [0, 1], or
+        there is no such lookup; nothing was computed.
     """
-    check_outside(target)
+    check_folder(target)
+    check_rate(false_reject_rate)
+    check_tail_share(tail_share)
+    rule_named(workspace.lookup if lookup is None else lookup)
     if replace:
         check_replaceable(target)
     elif os.path.lexists(target):

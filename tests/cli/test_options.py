@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -91,6 +92,50 @@ def test_an_option_of_compare_is_the_setting_of_its_name(
     )
     assert seen == [Settings(**CHANGED, reuse=True, seed=5)]  # type: ignore[arg-type]
     assert loaded == [5]
+
+
+def test_what_arguments_alone_forbid_is_refused_before_the_work(
+    tiny_workspace: Path, tiny_bundle: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The tutorial's reader waited minutes for `found something there`."""
+
+    def work(*_: object, **__: object) -> None:
+        raise AssertionError("the work began")
+
+    for place in (
+        "cfedge_export.pack.build", "cfedge_export.merged.build", "cfedge_export.make_backbone.load_source",
+        "cfedge.report.files.contents_of", "cfedge.study.stream.load_stream", "cfedge.demo.run", "cfedge.publish.keys._make",
+    ):  # fmt: skip
+        monkeypatch.setattr(place, work)
+    (tmp_path / "a file").write_text("x")
+    (tmp_path / "free").mkdir()
+    taken, below, long = tiny_bundle, tmp_path / "a file" / "new", tmp_path / "free" / ("n" * 256)
+    new, page = tmp_path / "free" / "new", ("--out", tmp_path / "free" / "page.html")
+    export, report = ("export", tiny_workspace), ("report", tiny_workspace)
+    for arguments, said in (
+        ((*export, taken), "expected a new name for the bundle"),
+        ((*export, below), "found the file"),
+        ((*export, new, "--false-reject", 2), "false-reject rate: expected"),
+        ((*export, new, "--tail-share", 2), "tail share: expected"),
+        ((*export, new, "--lookup", "none"), "lookup: expected one of"),
+        ((*export, taken, "--merged", "colors"), "expected a new name for the file"),
+        ((*export, new / "new.onnx", "--merged", "colors"), "found none; make it first"),
+        ((*export, long, "--merged", "colors"), "at most 255 bytes|too long"),
+        (("init", below), "found the file"),
+        (("keys", "init", below), "found the file"),
+        (("demo", "--out", below), "found the file"),
+        ((*report, *page, "--bench", new), "could not read .*new"),
+        ((*report, *page, "--parity", taken / "manifest.json"), "what cfedge export --json prints"),
+        ((*report, *page, "--monitor", taken / "manifest.json"), "manifest.json: expected counts"),
+        ((*report, *page, "--json", tmp_path / "free" / "." / "page.html"), "than the page's"),
+        (("compare", below, "--models", "none"), "--models: expected some of"),
+        (("compare", below, "--orders", 0), "--orders: expected >= 1"),
+        (("compare", below, "--reuse", "--jobs", 2), "--jobs: expected 1"),
+    ):  # fmt: skip
+        done = CliRunner().invoke(app, [str(one) for one in arguments])
+        assert isinstance(done.exception, CfedgeError), (arguments, done.exception)
+        assert re.search(said, str(done.exception)), (arguments, done.exception)
+    assert list((tmp_path / "free").iterdir()) == []
 
 
 def test_no_setting_is_as_by_default() -> None:

@@ -22,9 +22,11 @@ from cfedge.confidence import upper_bound
 from cfedge.errors import IncompatibleError, SyncError, TaskError, UsageError
 from cfedge.inputs.image.spec import Image
 from cfedge.margins import Margins
+from cfedge.publish import channel
 from cfedge.publish.channel import Published, roll_out
 from cfedge.publish.draft import Channel, Draft
 from cfedge.publish.keys import Keys
+from cfedge.publish.merge import merge
 from cfedge.publish.repository import Repository
 from cfedge.store import Store
 from cfedge.sync.client import Plan, sync
@@ -234,8 +236,17 @@ def test_a_repository_signed_with_other_keys_is_refused_before_anything_is_writt
         SyncError,
         match="expected the keys that the root names for targets, found 1 of other repositories",
     ):
-        shop.publish(relearned(shop.bundle, "colors"))
+        channel.publish(shop.path, shop.repo, shop.keys, now=NOW, restating=_work)
+    with pytest.raises(SyncError, match="found 1 of other repositories"):
+        channel.withdraw(shop.repo, shop.keys, "colors", now=NOW, restating=_work)
+    root = Repository(shop.repo).root()
+    with pytest.raises(SyncError, match="found 1 of other repositories"):
+        merge(shop.repo, shop.keys, Folder(tmp_path / "not asked"), root, now=NOW)
     assert {path: path.read_bytes() for path in shop.repo.rglob("*") if path.is_file()} == before
+
+
+def _work(*_: object, **__: object) -> None:
+    raise AssertionError("the work began")
 
 
 @pytest.mark.parametrize("name", ["", "a/b", "../x", ".hidden", "-x", "x" * 65, "ü"])

@@ -27,7 +27,7 @@ from cfedge.lookup import TaskMatches
 from cfedge.lookup.ood import ood_score
 from cfedge.train.measures.calibrating import Terms, calibrations, thresholds_of
 
-__all__ = ["ALPHA", "Certified", "FALSE_REJECT_RATE", "certify"]
+__all__ = ["ALPHA", "Certified", "FALSE_REJECT_RATE", "certify", "check_rate"]
 
 ALPHA = 0.05
 FALSE_REJECT_RATE = 0.05
@@ -44,6 +44,14 @@ class Certified:
     threshold: float
     false_reject_rate: float
     calibration: Calibration
+
+
+def check_rate(false_reject_rate: float) -> None:
+    """Refuse what is no share of a task's own inputs that may be called unknown."""
+    if not 0 < false_reject_rate < 1:
+        raise UsageError(
+            f"false-reject rate: expected a share in (0, 1), found {false_reject_rate}"
+        )
 
 
 def certify(
@@ -82,10 +90,7 @@ def certify(
     UsageError
         The rate is not in (0, 1).
     """
-    if not 0 < false_reject_rate < 1:
-        raise UsageError(
-            f"false-reject rate: expected a share in (0, 1), found {false_reject_rate}"
-        )
+    check_rate(false_reject_rate)
     tasks = sorted(found)
     rules = calibrations(terms, pseudo_unknown)
     limits = thresholds_of(terms, [false_reject_rate])
