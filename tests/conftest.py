@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from made import make_encoder, make_workspace
-from once import made_once
+from once import made_once, remembering
 
 if TYPE_CHECKING:
     import desks
@@ -110,6 +110,18 @@ def _built_once() -> Iterator[None]:
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(typer.testing, "_get_command", functools.cache(typer.main.get_command))
+        yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _exported_once() -> Iterator[None]:
+    """PyTorch's exporter and ONNX Runtime's fusion give the same graph of the same files each time
+    (`test_make_backbone.py`), after most of a second: of small files they are asked once.
+    """
+    from cfedge_export.architectures.text import fusion
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(fusion, "fused", remembering(fusion.fused))
         yield
 
 

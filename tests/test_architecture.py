@@ -10,8 +10,10 @@ import json
 import re
 import subprocess
 import sys
+from collections.abc import Iterable
 from functools import cache
 from pathlib import Path
+from typing import NamedTuple
 
 ROOT = Path(__file__).parent.parent
 #: Layers from the bottom up: a module may import its own layer and those above it in this list.
@@ -139,12 +141,35 @@ def _modules() -> dict[str, Path]:
 MODULES = _modules()
 
 
+class Facts(NamedTuple):
+    """What is asked of a source: its imports, those at the top, how it opens files, and its
+    functions of more than 60 lines, from ``def`` on, with what is said of them.
+    """
+
+    imports: tuple[ast.AST, ...]
+    at_the_top: tuple[ast.AST, ...]
+    opens: frozenset[str]
+    long_functions: tuple[str, ...]
+
+
+@cache
+def _facts(path: Path) -> Facts:
+    tree = ast.parse(path.read_text("utf-8"))
+    nodes = list(ast.walk(tree))
+    functions = (node for node in nodes if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef))
+    return Facts(
+        tuple(node for node in nodes if isinstance(node, ast.Import | ast.ImportFrom)),
+        tuple(node for node in tree.body if isinstance(node, ast.Import | ast.ImportFrom)),
+        frozenset(_opens(nodes)),
+        tuple(one.name for one in functions if (one.end_lineno or 0) - one.lineno >= 60),
+    )
+
+
 @cache
 def _imports(path: Path, *, top_level_only: bool = False) -> set[str]:
-    tree = ast.parse(path.read_text("utf-8"))
-    nodes = tree.body if top_level_only else list(ast.walk(tree))
+    facts = _facts(path)
     found: set[str] = set()
-    for node in nodes:
+    for node in facts.at_the_top if top_level_only else facts.imports:
         if isinstance(node, ast.Import):
             found |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom) and node.module:
@@ -213,7 +238,7 @@ def test_no_module_comes_back_to_itself_by_its_imports() -> None:
 def _modules_of(path: Path, module: str) -> set[str]:
     """What a module imports of this project: of a package the modules that are named, or itself."""
     found: set[str] = set()
-    for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+    for node in _facts(path).imports:
         if isinstance(node, ast.Import):
             found |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom) and node.module:
@@ -408,6 +433,7 @@ READ_OTHERWISE = {
     "cfedge.console.app": "of the package",
     "cfedge.console.jobs": "writes into a folder that it has made",
     "cfedge.demo": "of the package",
+    "cfedge.doctor.host": "what is written down of an installed package",
     "cfedge.device": "the kernel's and the package's",
     "cfedge.doors": "once doors.sheet has opened it as a plain file",
     "cfedge.report.page": "of the package",
@@ -420,11 +446,10 @@ READ_OTHERWISE = {
 }
 
 
-@cache
-def _opens(path: Path) -> set[str]:
+def _opens(nodes: Iterable[ast.AST]) -> set[str]:
     """What of `open`, `read_bytes` and `read_text` a module calls to read or append."""
     found = set()
-    for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+    for node in nodes:
         if not isinstance(node, ast.Call):
             continue
         built_in = isinstance(node.func, ast.Name) and node.func.id == "open"
@@ -441,12 +466,13 @@ def test_a_file_that_another_may_have_laid_there_is_opened_with_care() -> None:
     careless = {
         name
         for name, path in MODULES.items()
-        if _opens(path)
+        if _facts(path).opens
         and not any(name == one or name.startswith(f"{one}.") for one in READ_OTHERWISE)
     }
     assert careless == set(), "read it by cfedge.plain_files"
     for name in READ_OTHERWISE:
-        assert any(_opens(path) for other, path in MODULES.items() if other.startswith(name)), name
+        opens = [_facts(path).opens for other, path in MODULES.items() if other.startswith(name)]
+        assert any(opens), name
 
 
 #: What is longer than 250 lines, because what is in it is read together.
@@ -460,21 +486,13 @@ LONG_FILES = {
 }
 
 
-def _long_functions(path: Path) -> set[str]:
-    """Functions of more than 60 lines, from ``def`` on, with what is said of them."""
-    return {
-        node.name
-        for node in ast.walk(ast.parse(path.read_text("utf-8")))
-        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
-        and (node.end_lineno or 0) - node.lineno + 1 > 60
-    }
-
-
 def test_files_have_250_lines_at_most_and_functions_60_with_their_docstrings() -> None:
     assert {
         name for name, path in MODULES.items() if len(path.read_text("utf-8").splitlines()) > 250
     } == LONG_FILES
-    long = {f"{name}.{one}" for name, path in MODULES.items() for one in _long_functions(path)}
+    long = {
+        f"{name}.{one}" for name, path in MODULES.items() for one in _facts(path).long_functions
+    }
     assert long == set()
 
 

@@ -80,12 +80,8 @@ MANIFESTS: dict[str, tuple[Callable[[], bytes], str]] = {
         lambda: serialize(manifest(tasks=(task("a", many(50_000)),))),
         "labels: expected each once, found '49999' twice",
     ),
-    "200,000 labels, the last one twice": (
-        lambda: serialize(manifest(tasks=(task("a", many(200_000)),))),
-        "labels: expected each once, found '199999' twice",
-    ),
-    "12,000 tasks of one name": (
-        lambda: of_tasks(["t"] * 12_000),
+    "tasks of one name": (
+        lambda: of_tasks(["t"] * 100),
         "task names: expected each once, found 't' twice",
     ),
     "4,000 slots, the last one twice": (
@@ -144,8 +140,8 @@ MANIFESTS: dict[str, tuple[Callable[[], bytes], str]] = {
         lambda: b'{"schema":0.' + b"9" * 16_000_000 + b"}",
         "manifest: expected schema|manifest: expected SHA-256",
     ),
-    "half a million keys": (
-        lambda: json.dumps(dict.fromkeys(map(str, range(500_000)), 0)).encode(),
+    "a hundred thousand keys": (
+        lambda: json.dumps(dict.fromkeys(map(str, range(100_000)), 0)).encode(),
         "manifest: expected schema 1",
     ),
     "64 MiB of spaces": (
@@ -186,10 +182,6 @@ ENTRIES: dict[str, tuple[Callable[[], bytes], str]] = {
     "50,000 labels, the last one twice": (
         lambda: entry(taught(many(50_000))),
         "labels: expected each once, found '49999' twice",
-    ),
-    "200,000 labels, the last one twice": (
-        lambda: entry(taught(many(200_000))),
-        "labels: expected each once|entry: expected at most",
     ),
     "50,000 digests that it replaces, one twice": (
         lambda: entry(taught(["x", "y"]), replaces=("c" * 64,) * 30_000),
