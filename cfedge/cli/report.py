@@ -75,4 +75,6 @@ def report(
         folder, out, json=json, against=against, unknown=unknown, bench=bench, parity=parity, monitor=monitor,
         progress=TerminalProgress(),
     )  # fmt: skip
-    say(f"{out}: {size(written)}; open it in a browser")
+    say(f"{out}: {size(written.page_bytes)}; open it in a browser")
+    if not written.comparable:
+        say(f"note: {out} is too large for a later report --against it")

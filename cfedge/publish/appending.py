@@ -9,10 +9,10 @@ from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime
 
-from cfedge.catalogue.entry import Entry
-from cfedge.catalogue.index import Index, Rollout, utc
+from cfedge.catalogue.entry import ENTRY_BYTES, Entry
+from cfedge.catalogue.index import Index, Rollout, parse_index, utc
 from cfedge.catalogue.log import cut
-from cfedge.errors import UsageError
+from cfedge.errors import TaskError, UsageError
 from cfedge.lookups import DEFAULT
 from cfedge.margins import Margins
 
@@ -36,8 +36,19 @@ def appended(
 
     A `share` below 1 begins a staged rollout, or changes the share of the one that is on; 1 leaves
     that as it is.
+
+    Raises
+    ------
+    TaskError, SchemaError
+        Devices would refuse an entry or the index for its size.
     """
     check_share(share)
+    for entry in new:
+        if len(entry.line) > ENTRY_BYTES:
+            raise TaskError(
+                f"task {entry.name!r}: expected at most {ENTRY_BYTES} bytes of labels and figures,"
+                f" which is what devices read, found {len(entry.line)}; make several tasks of it"
+            )
     lookup = index.lookup if index else lookup
     blocks, made = cut([entry.line for entry in [*before, *new]], index.blocks if index else ())
     rollout = index.rollout if index else None
@@ -45,7 +56,8 @@ def appended(
         last = index.margins if index else margins
         begun = rollout or Rollout(float(share), secrets.token_hex(8), len(before), last)
         rollout = replace(begun, share=float(share))
-    return Index(channel, site, utc(now), margins, blocks, rollout, lookup), made
+    whole = Index(channel, site, utc(now), margins, blocks, rollout, lookup)
+    return parse_index(whole.bytes(), channel), made
 
 
 def check_share(share: float) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 from typing import Any
 
@@ -12,12 +11,11 @@ from cfedge.plain_files import open_plain
 from cfedge.report.contents import SCHEMA, Contents
 from cfedge.report.foreign_json import foreign_json
 
-__all__ = ["is_report", "parsed", "read_old"]
+__all__ = ["is_comparable", "is_report", "parsed", "read_old"]
 
-#: Bytes of an old report that are read: twice what one may have.
-_MOST_BYTES = 8_000_000
-_BEGIN = b'<script type="application/json" id="report-data">'
-_DATA = re.compile(_BEGIN + rb"(.*?)</script>", re.S)
+#: Bytes of an old report's data, which are parsed, and of a page around them.
+_MOST_BYTES, _PAGE_BYTES = 8_000_000, 64_000_000
+_BEGIN, _END = b'<script type="application/json" id="report-data">', b"</script>"
 
 
 def parsed(data: bytes, what: str) -> Contents:
@@ -47,8 +45,23 @@ def is_report(path: Path) -> bool:
     """Whether a file is a report, its page or its JSON, of any version; nothing of it is checked."""
     with open_plain(path) as file:
         data = file.read(_MOST_BYTES + 1)
-    # the data of very many long labels end behind what is read
-    return _BEGIN in data or (data[:1] == b"{" and b'"clusters"' in data and b'"schema"' in data)
+        if data[:1] == b"{":  # the data of very many long labels end behind what is read
+            return b'"clusters"' in data and b'"schema"' in data
+        while data and _BEGIN not in data:  # of a page they may begin behind it
+            data = data[-len(_BEGIN) :] + more if (more := file.read(_MOST_BYTES)) else b""
+    return bool(data)
+
+
+def is_comparable(data: bytes) -> bool:
+    """Whether `read_old` reads a report, its page or its JSON, that is so large."""
+    return len(data) <= _PAGE_BYTES and len(_data_of(data)) <= _MOST_BYTES
+
+
+def _data_of(whole: bytes) -> bytes:
+    """The data in a page; all of it where it is none."""
+    begin = whole.find(_BEGIN) + len(_BEGIN)
+    end = whole.find(_END, begin)
+    return whole[begin:end] if begin >= len(_BEGIN) and end >= 0 else whole
 
 
 def read_old(path: Path) -> Contents:
@@ -63,13 +76,12 @@ def read_old(path: Path) -> Contents:
     """
     try:
         with open_plain(path) as file:
-            data = file.read(_MOST_BYTES + 1)
+            whole = file.read(_PAGE_BYTES + 1)
     except OSError as error:
         raise StorageError(f"could not read {path}: {error.strerror}; check the path") from error
-    if len(data) > _MOST_BYTES:
+    if not is_comparable(whole):
         raise UsageError(
-            f"{path}: expected a report of at most {_MOST_BYTES / 1e6:.0f} MB, found more; name"
-            " another file"
+            f"{path}: expected a report with at most {_MOST_BYTES / 1e6:.0f} MB of data, found more;"
+            " name another file"
         )
-    found = _DATA.search(data)
-    return parsed(found.group(1) if found else data, str(path))
+    return parsed(_data_of(whole), str(path))

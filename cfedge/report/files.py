@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json as json_format
 import os
+from dataclasses import dataclass
 from pathlib import Path
 
 from cfedge.errors import StorageError, UsageError
@@ -13,12 +14,20 @@ from cfedge.progress import Progress
 from cfedge.report import contents_of, with_measured
 from cfedge.report.changes import changes, record
 from cfedge.report.contents import dumped
-from cfedge.report.earlier import is_report, read_old
+from cfedge.report.earlier import is_comparable, is_report, read_old
 from cfedge.report.measured import check_measured
 from cfedge.report.page import page
 from cfedge.storage import write_file
 
-__all__ = ["write_report"]
+__all__ = ["Written", "write_report"]
+
+
+@dataclass(frozen=True)
+class Written:
+    """Bytes of a page, and whether ``--against`` takes all that was written with it."""
+
+    page_bytes: int
+    comparable: bool
 
 
 def write_report(
@@ -32,8 +41,8 @@ def write_report(
     parity: Path | None = None,
     monitor: Path | None = None,
     progress: Progress | None = None,
-) -> int:
-    """Write the report of a workspace, a bundle or a store, and return the bytes of the page.
+) -> Written:
+    """Write the report of a workspace, a bundle or a store.
 
     Parameters
     ----------
@@ -67,14 +76,15 @@ def write_report(
     made = with_measured(made, bench=bench, parity=parity, monitor=monitor)
     found = changes(old, made) if old is not None else None
     data = page(made, found)
+    comparable = is_comparable(data)
     if json is not None:
         told = {"changes": None if found is None else record(found)}
         value = {**told, **json_format.loads(dumped(made))}
-        write_file(
-            json, json_format.dumps(value, sort_keys=True, ensure_ascii=False).encode("utf-8")
-        )
+        told_bytes = json_format.dumps(value, sort_keys=True, ensure_ascii=False).encode("utf-8")
+        comparable = comparable and is_comparable(told_bytes)
+        write_file(json, told_bytes)
     write_file(out, data)
-    return len(data)
+    return Written(len(data), comparable)
 
 
 def _inputs(folder: Path, unknown: Path | None) -> list[Input]:

@@ -13,6 +13,8 @@ from pathlib import Path
 from cfedge.arguments import checked
 from cfedge.bundle.files import Bundle, check_replaceable, write
 from cfedge.bundle.graph import check_graphs
+from cfedge.bundle.manifest import serialize
+from cfedge.bundle.reading import parse
 from cfedge.errors import StorageError
 from cfedge.lookup.rules import rule_named
 from cfedge.margins import TAIL_SHARE
@@ -87,6 +89,8 @@ def export(
         No number of threads keeps to the budget; nothing was written.
     StorageError
         The disk refused, or `target` exists and `replace` is false; nothing was written.
+    SchemaError
+        No device would read it: it has too many tasks, say; nothing was written.
     UsageError
         No folder could be made at `target`, the rate is not in (0, 1), the share not in [0, 1], or
         there is no such lookup; nothing was computed.
@@ -110,6 +114,9 @@ def export(
         lookup=lookup,
         synthetic_golden=synthetic_golden,
     )
+    parse(
+        serialize(bundle.manifest)
+    )  # what a device would refuse for its size, say, is not written
     engine = Engine(bundle)
     results = parity.compare(workspace, engine, progress, by_torch=by_torch)
     parity_gate.check(results, gate)

@@ -13,7 +13,8 @@ from made import make_texts
 
 from cfedge import Engine
 from cfedge.bundle.files import read
-from cfedge.errors import CfedgeError, ParityError, StorageError, WorkspaceError
+from cfedge.bundle.limits import LIMITS
+from cfedge.errors import CfedgeError, ParityError, SchemaError, StorageError, WorkspaceError
 from cfedge.train.examples.examples import Examples
 from cfedge.train.workspace.folder import WorkspaceFolder
 from cfedge_export import pack, parity, parity_gate
@@ -192,7 +193,14 @@ def test_a_looser_gate_lets_more_through() -> None:
     )
 
 
-def test_a_workspace_without_tasks_exports_nothing(tiny_workspace: Path, tmp_path: Path) -> None:
+def test_a_workspace_without_tasks_or_with_more_than_devices_read_exports_nothing(
+    tiny_workspace: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as patch:
+        patch.setattr("cfedge.bundle.reading.LIMITS", LIMITS._replace(tasks=1))
+        with pytest.raises(SchemaError, match="tasks: expected at most 1, found 2"):
+            export(WorkspaceFolder(tiny_workspace), tmp_path / "many")
+    assert not (tmp_path / "many").exists()
     workspace = WorkspaceFolder(tiny_workspace)
     for name in workspace.tasks:
         workspace.remove(name)

@@ -19,7 +19,15 @@ import cfedge.publish.keys
 import cfedge.publish.repository
 import cfedge.publish.signing
 from cfedge.catalogue.view import view
-from cfedge.errors import CfedgeError, DamagedError, StorageError, SyncError, TamperedError
+from cfedge.errors import (
+    CfedgeError,
+    DamagedError,
+    SchemaError,
+    StorageError,
+    SyncError,
+    TamperedError,
+    TaskError,
+)
 from cfedge.publish.channel import publish, roll_out, withdraw
 from cfedge.publish.keys import ROLES, Keys
 from cfedge.publish.merge import merge
@@ -515,6 +523,18 @@ def test_a_repository_that_cannot_be_read_is_told_in_a_line(site: Site, number: 
                     repository.renew(site.keys, NOW)
             refused = left[0] <= 0
     assert at > 20
+
+
+def test_what_devices_would_refuse_for_its_size_is_not_signed(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = tree(site.repo)
+    with pytest.raises(TaskError, match=r"found 24.*; make several tasks of it"):
+        site.teach("wide", classes=[f"{number:0200}" for number in range(12_000)])
+    monkeypatch.setattr("cfedge.catalogue.index.MOST_ENTRIES", 2)
+    with pytest.raises(SchemaError, match=r"at most 2 entries .*; publish to a new channel"):
+        site.teach("blue")
+    assert tree(site.repo) == before
 
 
 def test_channels_of_one_repository_do_not_touch_each_other(site: Site, tmp_path: Path) -> None:

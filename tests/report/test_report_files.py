@@ -14,7 +14,7 @@ from typer.testing import CliRunner
 from cfedge.cli import app
 from cfedge.errors import CfedgeError, DamagedError, StorageError, UsageError
 from cfedge.report import dumped, page, parsed, read_old
-from cfedge.report.earlier import is_report
+from cfedge.report.earlier import is_comparable, is_report
 from cfedge.report.files import write_report
 from cfedge.sync.client import sync
 from cfedge.sync.transport import Folder
@@ -60,11 +60,26 @@ def test_a_report_replaces_one_that_is_too_large_to_be_compared_with(
     path = tmp_path / "large.html"
     before, _, after = page(made_contents()).partition(b'"machine":"word"')
     path.write_bytes(before + b'"machine":"' + b"x" * 8_000_000 + b'"' + after)
-    with pytest.raises(UsageError, match="expected a report of at most 8 MB, found more"):
+    with pytest.raises(UsageError, match="expected a report with at most 8 MB of data, found more"):
         read_old(path)
     assert is_report(path)
     write_report(tiny_bundle, path)
     assert len(path.read_bytes()) < 1_000_000
+
+
+def test_what_is_written_of_many_tasks_with_long_labels_is_read_again(
+    tiny_bundle: Path, tmp_path: Path
+) -> None:
+    """The page is larger than its data, and these begin late in it."""
+    made = made_contents("w" * 170, tasks=80, classes=8)
+    filler = b"<p>" + b"w" * 9_000_000 + b"</p>"
+    large = page(made).replace(b"<main>", b"<main>" + filler)
+    assert large.index(b"report-data") > 8_000_000
+    path = tmp_path / "large.html"
+    path.write_bytes(large)
+    assert read_old(path) == made
+    assert write_report(tiny_bundle, path, against=path).comparable
+    assert not is_comparable(dumped(made).replace(b"w" * 170, b"w" * 8_000_000, 1))
 
 
 def test_what_is_no_report_is_not_compared_with(tiny_bundle: Path, tmp_path: Path) -> None:
@@ -88,6 +103,10 @@ def test_what_is_no_report_is_not_compared_with(tiny_bundle: Path, tmp_path: Pat
     odd.write_bytes(b" " * 8_000_001)
     with pytest.raises(UsageError, match="at most 8 MB"):
         read_old(odd)
+    odd.write_bytes(b"<" * 64_000_001)
+    with pytest.raises(UsageError, match="at most 8 MB"):
+        read_old(odd)
+    assert not is_report(odd)
     with pytest.raises(StorageError, match="could not read"):
         read_old(tmp_path / "none.html")
 
