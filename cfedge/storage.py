@@ -3,11 +3,8 @@ the disk.
 
 Rules: write beside the target under a temporary name, fsync, rename, fsync the folder. An
 interrupted or refused write leaves the old state and no temporary file; one that is killed leaves
-the old or the new state, and a temporary one beside it. What is written, and where, is for the
-callers to say. What only writers need is imported where they need it: engines import this module
-too, and start sooner.
-
-What is read back, is read by `cfedge.plain_files`.
+the old or the new state, and a temporary one beside it. What only writers need is imported where
+they need it: engines import this module too, and start sooner. `cfedge.plain_files` reads back.
 """
 
 from __future__ import annotations
@@ -23,14 +20,7 @@ from typing import BinaryIO
 
 from cfedge.errors import MissingExtraError, StorageError
 
-__all__ = [
-    "locked",
-    "new_file",
-    "new_folder",
-    "remove_leftovers",
-    "sync_folder",
-    "write_file",
-]
+__all__ = ["locked", "new_file", "new_folder", "remove_leftovers", "sync_folder", "write_file"]
 
 _TEMPORARY = ".cfedge-tmp-"
 #: What no room would help against.
@@ -67,7 +57,7 @@ def new_file(
         with os.fdopen(handle, "wb") as file:
             yield file
             file.flush()
-            os.chmod(temporary, mode)
+            _let_read(temporary, mode)
             if durable:
                 os.fsync(file.fileno())
         os.replace(temporary, path)
@@ -111,7 +101,7 @@ def new_folder(target: Path, *, replace: bool = False, mode: int = 0o755) -> Ite
         target.parent.mkdir(parents=True, exist_ok=True)
         temporary = Path(tempfile.mkdtemp(prefix=_TEMPORARY, dir=target.parent))
         yield temporary
-        os.chmod(temporary, mode)
+        _let_read(temporary, mode)
         for folder, _, _ in os.walk(temporary):
             sync_folder(Path(folder))
         if os.path.lexists(target):
@@ -171,6 +161,15 @@ def remove_leftovers(folder: Path) -> None:
                 path.unlink()
 
 
+def _let_read(path: str | Path, mode: int) -> None:
+    """Say who may read it, where the file system knows of that: some sticks' and phones' do not."""
+    try:
+        os.chmod(path, mode)
+    except OSError as error:
+        if error.errno not in (errno.ENOSYS, errno.ENOTSUP):
+            raise
+
+
 def _swap(new: Path, target: Path) -> None:
     """Put `new` in the place of `target`, or leave `target`; where it cannot be moved back, it is
     kept and named.
@@ -223,13 +222,12 @@ def _sync_name(folder: Path) -> None:
 
 def sync_folder(folder: Path) -> None:
     """Make the names in `folder` durable (nothing to do where folders cannot be opened)."""
-    if os.name == "nt":
-        return
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
+    if os.name != "nt":
+        handle = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)
 
 
 def _refused(path: Path, size_bytes: int | None, error: OSError) -> StorageError:

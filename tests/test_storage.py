@@ -317,6 +317,22 @@ def test_a_refused_call_is_told_in_the_systems_words_whatever_the_number(
         check_refused(Disk(tmp_path, at, number, exchange=False), change, tmp_path, new)
 
 
+def test_a_file_system_that_knows_no_modes_is_written_to(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for number in (errno.ENOSYS, errno.ENOTSUP):
+
+        def chmod(path: object, mode: int, number: int = number) -> None:
+            raise OSError(number, os.strerror(number), str(path))
+
+        monkeypatch.setattr(os, "chmod", chmod)
+        write_file(tmp_path / "file", b"x", mode=0o600)
+        with new_folder(tmp_path / f"folder {number}") as folder:
+            write_file(folder / "inner", b"y")
+        assert stat.S_IMODE((tmp_path / "file").stat().st_mode) == 0o600
+        assert (tmp_path / f"folder {number}" / "inner").read_bytes() == b"y"
+
+
 def test_a_write_that_is_refused_up_to_its_rename_fails(tmp_path: Path) -> None:
     def check(folder: Path, at: int) -> None:
         message = r"could not write 3 bytes to .*file: No space left on device"
