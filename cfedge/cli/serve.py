@@ -12,7 +12,7 @@ import typer
 
 from cfedge.cli.answering import FALSE_REJECT, KEEP, KEEP_SIZE, board_threads, keeping
 from cfedge.cli.blas import one_blas_thread
-from cfedge.cli.quantities import size_bytes
+from cfedge.cli.quantities import seconds, size_bytes
 from cfedge.cli.show import print_json, say
 from cfedge.counted import counted
 
@@ -62,11 +62,17 @@ QUEUE = Annotated[
 ]
 TIMEOUT = Annotated[
     float,
-    typer.Option(min=0.1, help="Seconds from a request to its answer, waiting included; then 503."),
+    typer.Option(
+        min=0.1,
+        callback=seconds,
+        help="Seconds from a request to its answer, waiting included; then 503.",
+    ),
 ]
 FOLLOW = Annotated[
     float,
-    typer.Option(min=0.1, help="Seconds between checks for a store's newer generation."),
+    typer.Option(
+        min=0.1, callback=seconds, help="Seconds between checks for a store's newer generation."
+    ),
 ]
 SESSIONS = Annotated[
     int,

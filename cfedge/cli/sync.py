@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from cfedge.cli.blas import one_blas_thread
+from cfedge.cli.quantities import seconds
 from cfedge.cli.show import TerminalProgress, print_json, say
 from cfedge.counted import size
 
@@ -45,12 +46,16 @@ BUDGET = Annotated[
     typer.Option(min=1, metavar="BYTES", help="Largest total size of the store's files."),
 ]
 DEADLINE = Annotated[
-    float, typer.Option(min=1, metavar="SECONDS", help="Longest time for one sync.")
+    float,
+    typer.Option(min=1, metavar="SECONDS", callback=seconds, help="Longest time for one sync."),
 ]
 JITTER = Annotated[
     float,
     typer.Option(
-        min=0, metavar="SECONDS", help="Longest random wait at first, which spreads a fleet."
+        min=0,
+        metavar="SECONDS",
+        callback=seconds,
+        help="Longest random wait at first, which spreads a fleet.",
     ),
 ]
 DRY_RUN = Annotated[bool, typer.Option("--dry-run", help="Say what would change; change nothing.")]

@@ -5,6 +5,7 @@ anew.
 from __future__ import annotations
 
 import hashlib
+import os
 from collections.abc import Mapping
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
@@ -14,11 +15,11 @@ from tuf.api.exceptions import RepositoryError
 from tuf.api.metadata import Metadata, Root, Targets
 
 from cfedge.catalogue.index import Index
-from cfedge.errors import DamagedError, StorageError, SyncError, TamperedError
+from cfedge.errors import DamagedError, StorageError, SyncError, TamperedError, UsageError
 from cfedge.plain_files import read_plain
 from cfedge.publish.signing import newest
 
-__all__ = ["check_clock", "check_time", "checked", "make_empty", "signed_targets"]
+__all__ = ["check_apart", "check_clock", "check_time", "checked", "make_empty", "signed_targets"]
 
 #: How much later than this machine's time a channel may be dated: clocks of publishers differ.
 MOST_AHEAD = timedelta(minutes=5)
@@ -111,6 +112,20 @@ def make_empty(folder: Path) -> None:
         (folder / part).mkdir(exist_ok=True)
     for path in begun:
         path.unlink()
+
+
+def check_apart(folder: Path, keys: Path) -> None:
+    """Refuse keys that lie in the repository in `folder`: a host that serves it would serve them.
+
+    Raises
+    ------
+    UsageError
+    """
+    if Path(os.path.realpath(keys)).is_relative_to(os.path.realpath(folder)):
+        raise UsageError(
+            f"{keys}: expected keys outside of the repository, whose folder is served as it is, found"
+            f" them in {folder}; move them away, and rotate them all if it was served"
+        )
 
 
 def check_time(now: datetime) -> None:

@@ -28,6 +28,7 @@ from cfedge.errors import DamagedError, SchemaError, StorageError, UsageError
 from cfedge.outside import check_folder
 from cfedge.plain_files import read_plain
 from cfedge.printable import is_printable, is_seen
+from cfedge.publish.passphrase import encoded
 from cfedge.storage import new_folder, write_file
 
 __all__ = ["Keys", "ROLES"]
@@ -80,7 +81,7 @@ class Keys:
 
     def __init__(self, folder: Path, passphrase: str | None = None) -> None:
         self.folder = folder
-        self._passphrase = passphrase
+        self._passphrase = encoded(passphrase)
         path = folder / "keys.json"
         try:
             self._record: _Record = typed(
@@ -146,14 +147,12 @@ class Keys:
         if (fault := _fault(record)) is not None:
             raise UsageError(f"{fault}; choose another")
         check_folder(folder)
+        secret = encoded(passphrase)
         with new_folder(folder, mode=0o700) as temporary:
             for role in ROLES:
                 for number in range(1, 1 + (root_keys if role == "root" else 1)):
-                    _make(temporary / f"{role}-{number}.pem", passphrase)
-            write_file(
-                temporary / "keys.json",
-                canonical_json(asdict(record)),
-            )
+                    _make(temporary / f"{role}-{number}.pem", secret)
+            write_file(temporary / "keys.json", canonical_json(asdict(record)))
         return cls(folder, passphrase)
 
     def signers(self, role: str) -> list[CryptoSigner]:
@@ -215,9 +214,7 @@ class Keys:
                 " the key"
             ) from error
         try:
-            key = serialization.load_pem_private_key(
-                data, self._passphrase.encode() if self._passphrase else None
-            )
+            key = serialization.load_pem_private_key(data, self._passphrase)
         except (ValueError, TypeError) as error:
             raise DamagedError(
                 f"could not open {path}: {str(error).splitlines()[0]:.80}; give its"
@@ -237,10 +234,10 @@ def _number(path: Path) -> int:
     return int(number) if number.isascii() and number.isdecimal() else 0
 
 
-def _make(path: Path, passphrase: str | None) -> None:
+def _make(path: Path, passphrase: bytes | None) -> None:
     encryption: serialization.KeySerializationEncryption = serialization.NoEncryption()
     if passphrase:
-        encryption = serialization.BestAvailableEncryption(passphrase.encode())
+        encryption = serialization.BestAvailableEncryption(passphrase)
     key = Ed25519PrivateKey.generate()
     data = key.private_bytes(
         serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, encryption

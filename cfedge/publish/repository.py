@@ -33,7 +33,14 @@ from cfedge.catalogue.log import parse_log
 from cfedge.errors import DamagedError, StorageError
 from cfedge.outside import check_folder
 from cfedge.plain_files import LARGEST_BYTES, read_plain
-from cfedge.publish.checked import check_clock, check_time, checked, make_empty, signed_targets
+from cfedge.publish.checked import (
+    check_apart,
+    check_clock,
+    check_time,
+    checked,
+    make_empty,
+    signed_targets,
+)
 from cfedge.publish.keys import ROLES, Keys
 from cfedge.publish.signing import Lifetimes, Signing, counting, newest
 from cfedge.storage import locked, remove_leftovers, sync_folder, write_file
@@ -81,12 +88,13 @@ class Repository:
         StorageError
             The disk refused, another writer is at work, or `folder` holds something else.
         UsageError
-            It lies in another folder of cfedge's own.
+            It lies in another folder of cfedge's own, or the keys lie in it.
         SyncError
             `now` is no time to sign at.
         """
         check_folder(folder)
         check_time(now)
+        check_apart(folder, keys.folder)
         try:
             folder.mkdir(parents=True, exist_ok=True)
             with locked(folder):
@@ -273,6 +281,7 @@ class Repository:
     def signing(self, keys: Keys, now: datetime, lifetimes: Lifetimes | None = None) -> Signing:
         """Return what signs new versions of what is signed here, all of which was checked."""
         check_time(now)
+        check_apart(self.folder, keys.folder)
         signed_targets(self.folder)
         return Signing(self.folder, keys, now, lifetimes or Lifetimes())
 

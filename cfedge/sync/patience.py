@@ -38,7 +38,7 @@ class Patience:
 
     def again(self, idle: int) -> bool:
         """Wait, and say whether to ask again after `idle` attempts in a row that brought nothing."""
-        if idle >= _ATTEMPTS or self.left_s < 0:
+        if idle >= _ATTEMPTS or not self.left_s >= 0:
             return False
         pause_s = _WAIT_S * 2**idle * self._jitter.uniform(0.5, 1.0)
         self.wait(max(0.0, min(pause_s, self.left_s)))

@@ -505,6 +505,12 @@ def test_syncing_refuses_what_it_cannot_use(home: Path) -> None:
     )
     done("keys", "init", "keys-b")
     assert run("sync", "store", "--from", "repo", "--deadline", 0).code == 2
+    for seconds in ("nan", "inf", 1e9):
+        for option in ("--deadline", "--jitter"):
+            said = f"{option}: expected at most 31622400 seconds, a year, found"
+            refused(2, said, "sync", "store", "--from", "repo", option, seconds)
+        for option in ("--timeout", "--follow"):
+            refused(2, f"{option}: expected at most 31622400", "serve", "none", option, seconds)
     assert run("sync", "store").code == 2
 
 

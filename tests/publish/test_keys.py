@@ -112,6 +112,22 @@ def test_a_wrong_or_missing_passphrase_is_reported_with_where_to_give_it(
         Keys(tmp_path / "keys", passphrase).signers("targets")
 
 
+def test_a_passphrase_that_encrypts_nothing_is_refused_and_not_repeated(tmp_path: Path) -> None:
+    Keys.create(tmp_path / "keys", passphrase="x" * 1023)
+    for passphrase, said in (
+        ("se\udcffcret", "expected UTF-8"),
+        ("secret" * 200, "expected at most 1023 bytes, found 1200"),
+    ):
+        for use in (
+            lambda one: Keys.create(tmp_path / "new", passphrase=one),
+            lambda one: Keys(tmp_path / "keys", one),
+        ):
+            with pytest.raises(UsageError, match=f"CFEDGE_PASSPHRASE: {said}") as caught:
+                use(passphrase)
+            assert "cret" not in str(caught.value)
+    assert not (tmp_path / "new").exists()
+
+
 def test_a_file_that_is_no_ed25519_key_is_reported(tmp_path: Path) -> None:
     from cryptography.hazmat.primitives import serialization
     from cryptography.hazmat.primitives.asymmetric.ec import SECP256R1, generate_private_key

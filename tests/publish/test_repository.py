@@ -27,6 +27,7 @@ from cfedge.errors import (
     SyncError,
     TamperedError,
     TaskError,
+    UsageError,
 )
 from cfedge.publish.channel import publish, roll_out, withdraw
 from cfedge.publish.keys import ROLES, Keys
@@ -333,6 +334,22 @@ def test_a_rotation_on_a_full_disk_leaves_no_new_key_or_says_that_it_counts(
         _rotated(copy, "timestamp")
         assert len(list((copy.folder / "keys").glob("*.pem"))) == 4
     assert told == {True, False}
+
+
+def test_keys_that_would_be_served_sign_nothing(site: Site, tmp_path: Path) -> None:
+    before = tree(site.repo)
+    shutil.copytree(site.keys.folder, site.repo / "objects" / "keys")
+    (tmp_path / "link").symlink_to(site.repo / "objects")
+    for place in (site.repo / "objects" / "keys", tmp_path / "link" / "keys"):
+        site.keys = Keys(place)
+        for change in _changes(site)[1:]:
+            with pytest.raises(UsageError, match="keys: expected keys outside of the repository"):
+                change()
+    Keys.create(tmp_path / "new" / "keys")
+    with pytest.raises(UsageError, match="expected keys outside of the repository"):
+        Repository.create(tmp_path / "new", Keys(tmp_path / "new" / "keys"), NOW)
+    shutil.rmtree(site.repo / "objects" / "keys")
+    assert tree(site.repo) == before
 
 
 def test_a_threshold_of_root_keys_is_kept_through_a_rotation(tmp_path: Path) -> None:
