@@ -5,7 +5,8 @@ Letters: B batch.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import contextlib
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from numpy.typing import NDArray
 from onnx import ModelProto
 
 from cfedge import inputs
+from cfedge.errors import BackboneError, CfedgeError
 from cfedge.inputs import Spec
 from cfedge.inputs.modality import Input
 from cfedge.train.workspace.backbones import BACKBONES
@@ -87,6 +89,23 @@ class Source:
         return {MASK: np.ones_like(feeds[IDS])} if masked else {}
 
 
+@contextlib.contextmanager
+def _read(folder: Path) -> Iterator[None]:
+    """Tell in a line, by the name of the folder, what libraries say of a damaged model: each raises
+    errors of its own.
+    """
+    try:
+        yield
+    except (CfedgeError, MemoryError):
+        raise
+    except Exception as error:
+        reason = next(iter(str(error).splitlines()), "") or type(error).__name__
+        raise BackboneError(
+            f"{folder}: expected a model that can be read, found: {reason}; save it anew, or give"
+            " another --folder"
+        ) from error
+
+
 def load_source(name: str, folder: Path | None = None) -> Source:
     """Find an encoder's weights and export them to ONNX.
 
@@ -100,14 +119,15 @@ def load_source(name: str, folder: Path | None = None) -> Source:
     Raises
     ------
     BackboneError
-        There are none, or they are of a family that is not known.
+        There are none, they are of a family that is not known, or something of them is damaged.
     """
     found = find_weights(name, folder)
     known = BACKBONES[name]
-    model_type = known.model_type or str(architectures.config_of(found.folder)["model_type"])
-    family = architectures.find(model_type, found.folder)
-    spec, files = family.reads(found.folder, known)
-    encoder = family.to_onnx(found.folder, spec)
+    with _read(found.folder):
+        model_type = known.model_type or str(architectures.config_of(found.folder)["model_type"])
+        family = architectures.find(model_type, found.folder)
+        spec, files = family.reads(found.folder, known)
+        encoder = family.to_onnx(found.folder, spec)
     if ranges := calibration.table(found.sha256, encoder):
         calibration.state_ranges(encoder, ranges)
     return Source(name, found.sha256, model_type, encoder, spec, files)

@@ -17,6 +17,7 @@ from safetensors.numpy import load_file, save_file
 from cfedge.errors import BackboneError
 from cfedge.inputs.text.spec import Text
 from cfedge_export.architectures import find
+from cfedge_export.source import load_source
 
 SIZES = {
     "vocab_size": 40,
@@ -90,6 +91,38 @@ def test_a_folder_that_is_no_such_model_is_refused(name: str, kind: str, tmp_pat
     folder.mkdir()
     hurt(made(folder, kind), kind)
     _refused(folder, kind, said)
+
+
+def test_a_local_model_that_is_damaged_is_named_by_its_folder(tmp_path: Path) -> None:
+    """Whatever the library raises that finds it."""
+    import transformers
+
+    config = transformers.BertConfig(**SIZES, max_position_embeddings=24)
+    transformers.BertModel(config).save_pretrained(tmp_path)
+    stated = json.loads((tmp_path / "config.json").read_text("utf-8"))
+    whole = (tmp_path / "model.safetensors").read_bytes()
+    tokenizer = '{"version":"1.0","added_tokens":[],"model":{"type":"WordLevel","vocab":{"a":0},"unk_token":"a"}}'
+    sound = {
+        "config.json": json.dumps(stated),
+        "tokenizer.json": tokenizer,
+        "model.safetensors": whole,
+    }
+    for name, content, said in (
+        ("config.json", "[" * 100_000, "model"),
+        ("config.json", json.dumps({**stated, "hidden_size": "x"}), "model"),
+        ("config.json", json.dumps({**stated, "hidden_size": 33}), "model"),
+        ("tokenizer.json", "{", "tokenizer"),
+        ("tokenizer.json", "{}", "tokenizer"),
+        ("model.safetensors", b"\xff" * 64, "model"),
+        ("model.safetensors", whole[:-100], "model"),
+    ):  # fmt: skip
+        for file, bytes_ in {**sound, name: content}.items():
+            (tmp_path / file).write_bytes(bytes_ if isinstance(bytes_, bytes) else bytes_.encode())
+        with pytest.raises(
+            BackboneError, match=rf"{tmp_path}.*: expected .*{said}.*, found"
+        ) as told:
+            load_source("local", tmp_path)
+        assert "\n" not in str(told.value)
 
 
 def test_what_a_graph_cannot_be_written_for_is_refused_by_name(tmp_path: Path) -> None:

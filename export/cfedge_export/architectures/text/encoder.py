@@ -21,8 +21,9 @@ import numpy as np
 from onnx import ModelProto, NodeProto, TensorProto, helper, numpy_helper
 
 from cfedge.bundle.files import reference
-from cfedge.errors import BackboneError
+from cfedge.errors import BackboneError, IncompatibleError
 from cfedge.inputs import Spec
+from cfedge.inputs.text.package import open_tokenizer
 from cfedge.inputs.text.spec import Text
 from cfedge.plain_files import read_plain
 from cfedge.train.workspace.backbones import BackboneSource
@@ -87,6 +88,13 @@ class TextEncoder:
 
         tokenizer = read_plain(path)
         most = self.positions(AutoConfig.from_pretrained(folder).to_dict())
+        try:
+            open_tokenizer(tokenizer, most)
+        except IncompatibleError as error:
+            raise BackboneError(
+                f"{path}: expected a tokenizer, found {error.__cause__}; save it anew with"
+                " transformers"
+            ) from error
         return Text("text", min(known.input_size or _TRAINED, most), reference(tokenizer)), {
             "tokenizer": tokenizer
         }
