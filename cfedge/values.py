@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-__all__ = ["is_missing", "says_nothing", "value_words"]
+__all__ = ["is_missing", "json_fault", "says_nothing", "value_words"]
 
 #: What programs write where nothing is.
 _NOTHING = {
@@ -55,3 +55,14 @@ def value_words(value: object) -> str:
         return kind
     shown = repr(value) if isinstance(value, dict | list | tuple | bytes | str) else str(value)
     return f"{kind} {shown:.80}"
+
+
+def json_fault(error: Exception) -> str:
+    """Say what is wrong with what was read as JSON, without advice on Python."""
+    if isinstance(error, UnicodeDecodeError):
+        return "bytes that are no UTF-8"
+    if isinstance(error, RecursionError):
+        return "brackets that are nested too deep"
+    if "integer string conversion" in str(error):
+        return "a number of thousands of digits"
+    return str(error)

@@ -16,6 +16,7 @@ from functools import lru_cache
 from typing import Any, NamedTuple
 
 from cfedge.errors import SchemaError
+from cfedge.values import json_fault
 
 __all__ = ["LIMITS", "canonical_json", "quoted", "read_json", "typed"]
 
@@ -63,7 +64,7 @@ def read_json(data: bytes, what: str) -> Any:
     except (ValueError, RecursionError) as error:
         # bad UTF-8, bad JSON, an integer of thousands of digits; too deep
         raise SchemaError(
-            f"{what}: expected canonical JSON, found {error}; get the bundle again"
+            f"{what}: expected canonical JSON, found {json_fault(error)}; get the bundle again"
         ) from error
 
 

@@ -14,6 +14,7 @@ from cfedge.bundle.consistency import check_manifest
 from cfedge.bundle.limits import LIMITS
 from cfedge.bundle.manifest import SCHEMA, Manifest
 from cfedge.errors import SchemaError
+from cfedge.values import json_fault
 
 __all__ = ["parse"]
 
@@ -39,7 +40,7 @@ def parse(data: bytes) -> Manifest:
         canonical = canonical_json({**body, "sha256": stated}) == data
     except (ValueError, UnicodeEncodeError, RecursionError) as error:
         raise SchemaError(
-            f"manifest: expected canonical JSON, found {error}; get the bundle again"
+            f"manifest: expected canonical JSON, found {json_fault(error)}; get the bundle again"
         ) from error
     if stated != found:
         raise SchemaError(

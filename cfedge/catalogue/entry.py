@@ -23,6 +23,7 @@ from cfedge.bundle.manifest import Backbone, Certificate, Task
 from cfedge.bundle.names import check_name
 from cfedge.calibration import Calibration
 from cfedge.errors import SchemaError
+from cfedge.values import json_fault
 
 __all__ = ["Body", "ENTRY_BYTES", "Entry", "Measured", "Removed", "TaskAdded", "parse_entry"]
 
@@ -142,7 +143,7 @@ def parse_entry(line: bytes) -> Entry:
         content = json.loads(line.decode("utf-8"))
     except (ValueError, RecursionError) as error:
         raise SchemaError(
-            f"entry: expected canonical JSON, found {error}; publish it again"
+            f"entry: expected canonical JSON, found {json_fault(error)}; publish it again"
         ) from error
     fields = {field.name for field in dataclasses.fields(Entry)}
     if not isinstance(content, dict) or set(content) != fields:

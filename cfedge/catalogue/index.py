@@ -14,6 +14,7 @@ from cfedge.catalogue.entry import ENTRY_BYTES
 from cfedge.errors import SchemaError
 from cfedge.lookups import DEFAULT
 from cfedge.margins import Margins
+from cfedge.values import json_fault
 
 __all__ = [
     "Block",
@@ -178,7 +179,7 @@ def _content(data: bytes, channel: str) -> dict[str, Any]:
         content = json.loads(data.decode("utf-8"))
     except (ValueError, RecursionError) as error:
         raise SchemaError(
-            f"index of channel {channel!r}: expected canonical JSON, found {error}; publish it"
+            f"index of channel {channel!r}: expected canonical JSON, found {json_fault(error)}; publish it"
             " again"
         ) from error
     schema = content.get("schema") if isinstance(content, dict) else None

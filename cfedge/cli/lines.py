@@ -14,6 +14,7 @@ from cfedge.cli.show import say
 from cfedge.cli.streams import lines
 from cfedge.errors import InputError, UsageError
 from cfedge.kinds import KINDS
+from cfedge.values import json_fault
 
 if TYPE_CHECKING:
     from cfedge.inputs.modality import Input, Modality
@@ -149,9 +150,9 @@ def _inputs(modality: Modality, line: bytes, where: str, *, plain: bool) -> list
         return modality.words(content, where)
     try:
         row = json.loads(content)
-    except (json.JSONDecodeError, RecursionError) as error:
+    except (ValueError, RecursionError) as error:
         raise InputError(
-            f"{where}: expected a JSON object, found {error}; where a line begins with {{ and is"
+            f"{where}: expected a JSON object, found {json_fault(error)}; where a line begins with {{ and is"
             " none, use --plain"
         ) from error
     noun = modality.noun

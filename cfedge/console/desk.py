@@ -23,6 +23,7 @@ from cfedge.kept.keeper import Keeper
 from cfedge.serve.bodies import Bodies
 from cfedge.serve.limits import Limits
 from cfedge.serve.responses import json_response
+from cfedge.values import json_fault
 
 __all__ = ["Desk", "Given", "is_number", "route", "whole_route"]
 
@@ -185,7 +186,9 @@ def _object(data: bytes) -> dict[str, Any]:
     try:
         found = json.loads(data or b"{}")
     except (ValueError, RecursionError) as error:
-        raise UsageError(f"body: expected a JSON object, found none: {error}") from error
+        raise UsageError(
+            f"body: expected a JSON object, found none: {json_fault(error)}"
+        ) from error
     if not isinstance(found, dict):
         raise UsageError("body: expected a JSON object, found something else")
     return found

@@ -11,6 +11,7 @@ from cfedge.inputs.several import json_kind
 from cfedge.runtime.engine import Engine
 from cfedge.runtime.prediction import Prediction
 from cfedge.serve.limits import Limits
+from cfedge.values import json_fault
 
 __all__ = ["Asked", "check_top", "read_request"]
 
@@ -51,9 +52,7 @@ def read_request(body: bytes, modality: Modality, limits: Limits) -> Asked:
             body.decode("utf-8"), object_pairs_hook=_once, parse_constant=_no_constant
         )
     except (ValueError, RecursionError) as error:  # also of bytes that are not UTF-8
-        letters = isinstance(error, UnicodeDecodeError)
-        reason = "bytes that are no UTF-8" if letters else error
-        raise UsageError(f"body: {expected}, found no JSON: {reason}") from error
+        raise UsageError(f"body: {expected}, found no JSON: {json_fault(error)}") from error
     if not isinstance(content, dict):
         raise UsageError(f"body: {expected}, found {json_kind(content)}")
     if odd := sorted(set(content) - {noun, "inputs", "task", "top", "coverage"}):

@@ -580,11 +580,11 @@ ATTACKS: dict[str, Attack] = {
     "a manifest cut short": Attack(manifest_bytes(lambda data: data[:-9]), SchemaError, "expected canonical JSON"),
     "a manifest changed": Attack(manifest_bytes(lambda data: data.replace(b"colors", b"colour")), SchemaError, "it was changed or cut"),
     "other spacing": Attack(manifest_bytes(lambda data: data.replace(b'":', b'": ')), SchemaError, "expected canonical JSON, found other spacing"),
-    "not UTF-8": Attack(manifest_bytes(lambda data: data.replace(b"colors", b"col\xf6rs")), SchemaError, "expected canonical JSON, found 'utf-8'"),
+    "not UTF-8": Attack(manifest_bytes(lambda data: data.replace(b"colors", b"col\xf6rs")), SchemaError, "expected canonical JSON, found bytes that are no UTF-8"),
     "a key twice": Attack(text('"rank":2', '"rank":2,"rank":2'), SchemaError, "expected each key once, found a key twice"),
     "NaN": Attack(text('"margins":', '"margins":NaN,"x":'), SchemaError, "expected finite numbers, found NaN"),
     "a number beyond floats": Attack(text('"margins":', '"margins":1e400,"x":'), SchemaError, "expected canonical JSON, found Out of range"),
-    "a number of 5,000 digits": Attack(text('"rank":2', f'"rank":{"9" * 5000}'), SchemaError, "expected canonical JSON, found Exceeds the limit"),
+    "a number of 5,000 digits": Attack(text('"rank":2', f'"rank":{"9" * 5000}'), SchemaError, "expected canonical JSON, found a number of thousands of digits"),
     "deep nesting": Attack(text('"rank":2', f'"rank":{"[" * 100_000}{"]" * 100_000}'), SchemaError, "expected canonical JSON"),
     "a lone surrogate": Attack(text('"name":"colors"', '"name":"\\ud800"'), SchemaError, "expected canonical JSON"),
     # Its fields

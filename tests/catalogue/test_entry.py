@@ -135,15 +135,19 @@ def test_of_two_entries_the_later_clock_is_greater_then_the_site_then_the_digest
             f"expected at most {ENTRY_BYTES} bytes, found {ENTRY_BYTES + 1}",
             id="too-long",
         ),
-        pytest.param(b"\xff{}", "expected canonical JSON, found 'utf-8'", id="no-utf-8"),
+        pytest.param(
+            b"\xff{}", "expected canonical JSON, found bytes that are no UTF-8", id="no-utf-8"
+        ),
         pytest.param(b"{", "expected canonical JSON, found Expecting", id="no-json"),
         pytest.param(b"", "expected canonical JSON, found Expecting", id="empty"),
         pytest.param(
-            b"[" * 100_000, "expected canonical JSON, found maximum recursion", id="too-deep"
+            b"[" * 100_000,
+            "expected canonical JSON, found brackets that are nested too deep",
+            id="too-deep",
         ),
         pytest.param(
             b'{"clock":' + b"9" * 5000 + b"}",
-            "expected canonical JSON, found Exceeds",
+            "expected canonical JSON, found a number of thousands of digits",
             id="too-many-digits",
         ),
         pytest.param(b"[]", "expected fields .*, found list", id="a-list"),
