@@ -114,6 +114,30 @@ def _built_once() -> Iterator[None]:
 
 
 @pytest.fixture(scope="session", autouse=True)
+def _verified_here() -> Iterator[None]:
+    """What is opened for the first time is verified in this process: the start of the child that
+    does it is half a second. Where the child is what is tested, `verified_by_a_child` asks for it.
+    """
+    from here import verify
+
+    from cfedge.runtime import verification
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(verification, "verify", verify)
+        yield
+
+
+@pytest.fixture
+def verified_by_a_child(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Opening starts the child that it starts elsewhere."""
+    from here import IN_A_CHILD
+
+    from cfedge.runtime import verification
+
+    monkeypatch.setattr(verification, "verify", IN_A_CHILD)
+
+
+@pytest.fixture(scope="session", autouse=True)
 def _exported_once() -> Iterator[None]:
     """PyTorch's exporter and ONNX Runtime's fusion give the same graph of the same files each time
     (`test_make_backbone.py`), after most of a second: of small files they are asked once.

@@ -39,6 +39,8 @@ from cfedge.runtime.child import LIMITS, MARK, Limits
 from cfedge.runtime.verification import verify
 from cfedge.runtime.verify_here import verify_here
 
+pytestmark = pytest.mark.usefixtures("verified_by_a_child")
+
 Change = Callable[[Path], None]
 
 

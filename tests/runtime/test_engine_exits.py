@@ -195,6 +195,7 @@ def test_an_adapted_score_that_is_infinite_is_refused(
         engine.predict(TEXTS[:1])
 
 
+@pytest.mark.usefixtures("verified_by_a_child")  # which opens sessions of its own
 def test_the_tail_is_opened_when_an_answer_first_needs_it(
     bundle: Bundle, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -24,6 +24,9 @@ from cfedge.lookup.router import Router
 from cfedge.lookup.whitened import Whitened
 from cfedge.runtime import kept_tables
 
+#: What is computed and held here is counted: not what the child computes.
+pytestmark = pytest.mark.usefixtures("verified_by_a_child")
+
 #: Of the trunk and of the tail.
 KINDS = Fitted, Shared, Whitened
 TEXTS = [text for task in ("colors", "animals", "food") for text, _ in make_texts(task, 8, seed=3)]

@@ -20,6 +20,8 @@ from cfedge.runtime.child import Limits
 from cfedge.runtime.verification import verify, verify_once
 from cfedge.runtime.verified import is_verified, note_verified
 
+pytestmark = pytest.mark.usefixtures("verified_by_a_child")
+
 
 @pytest.fixture
 def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
