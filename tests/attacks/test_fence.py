@@ -55,8 +55,8 @@ def test_a_bundle_that_takes_for_ever_is_not_published(
     tiny_bundle: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     graph("trunk", toiling("features"))(tiny_bundle)
-    monkeypatch.setattr(restate_child, "_LIMITS", Limits(start_s=6, task_s=0))
-    with bounded(), pytest.raises(IncompatibleError, match=r"no answer in 6 s|SIGXCPU"):
+    monkeypatch.setattr(restate_child, "_LIMITS", Limits(start_s=3, task_s=0))
+    with bounded(), pytest.raises(IncompatibleError, match=r"no answer in 3 s|SIGXCPU"):
         restate_in_child(read(tiny_bundle))
 
 

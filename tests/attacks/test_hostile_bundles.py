@@ -700,7 +700,7 @@ ATTACKS: dict[str, Attack] = {
     "a trunk of 2**33 numbers": Attack(graph("trunk", growing), IncompatibleError, "trunk: .* found ConstantOfShape with a size that follows from data"),
     "an adapter that doubles 40 times": Attack(graph("adapter", doubling("head.bias", 40)), IncompatibleError, "adapter of task 'animals': .* found the operator 'Concat'"),
     "a trunk that doubles while it is loaded": Attack(graph("trunk", doubling("features", 40)), IncompatibleError, "trunk: expected|no answer in|MemoryError", child_s=120),
-    "a trunk that toils for hours": Attack(graph("trunk", toiling("features")), IncompatibleError, "no answer in|bad_alloc", child_s=6),
+    "a trunk that toils for hours": Attack(graph("trunk", toiling("features")), IncompatibleError, "no answer in|bad_alloc", child_s=3),
     # Tokenizers
     "a tokenizer that is none": Attack(part("tokenizer", lambda data: b"{"), IncompatibleError, "tokenizer: expected a tokenizer.json, found"),
     "a tokenizer without a model": Attack(tokenizer(lambda fields: fields.pop("model")), IncompatibleError, "tokenizer: expected a tokenizer.json, found"),

@@ -78,7 +78,7 @@ def test_a_page_of_another_origin_gets_nothing_and_changes_nothing(
     (tmp_path / "index.html").write_text("<!doctype html><title>another</title><p>another page")
     handler = partial(http.server.SimpleHTTPRequestHandler, directory=str(tmp_path))
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
+        threading.Thread(target=server.serve_forever, args=[0.01], daemon=True).start()
         browser.open(f"http://127.0.0.1:{server.server_address[1]}/index.html")
         browser.script(FOREIGN, console.url)
         found = browser.wait("window.found")

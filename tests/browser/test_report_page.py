@@ -150,7 +150,8 @@ def test_a_page_as_narrow_as_a_telephone_scrolls_in_its_parts_alone(
         browser.script("document.querySelectorAll('details').forEach(one => one.open = true)")
         with _screen(browser, 360, 700):
             wide = browser.script("return document.documentElement.scrollWidth")
-            browser.screenshot("report-narrow")
+            if words == "word":
+                browser.screenshot("report-narrow")
             assert (wide, browser.violations(axe), browser.script(CRAMPED)) == (360, [], [])
 
 

@@ -56,7 +56,7 @@ def bomb(path: Path) -> None:
     """A workbook whose sheet is 160 MiB of zeros once it is unpacked."""
     workbook(["text", "label"], ["a", "x"])(path)
     with (
-        zipfile.ZipFile(path, "a", zipfile.ZIP_DEFLATED) as archive,
+        zipfile.ZipFile(path, "a", zipfile.ZIP_DEFLATED, compresslevel=1) as archive,
         archive.open("xl/worksheets/sheet2.xml", "w", force_zip64=True) as member,
     ):
         for _ in range(160):
@@ -83,10 +83,8 @@ def columns_file(**columns: object) -> Callable[[Path], None]:
 
 
 def packed_bomb(path: Path) -> None:
-    """160 MiB of zeros, packed by gzip."""
-    with gzip.open(path, "wb") as file:
-        for _ in range(160):
-            file.write(bytes(1 << 20))
+    """160 MiB of zeros, packed by gzip: one of them, again and again."""
+    path.write_bytes(gzip.compress(bytes(1 << 20)) * 160)
 
 
 def tar_bomb(size_bytes: int, form: bytes = tarfile.REGTYPE) -> Callable[[Path], None]:
@@ -95,24 +93,23 @@ def tar_bomb(size_bytes: int, form: bytes = tarfile.REGTYPE) -> Callable[[Path],
     def make(path: Path) -> None:
         member = tarfile.TarInfo("x.csv")
         member.size, member.type = size_bytes, form
-        with gzip.open(path, "wb") as file:
-            file.write(member.tobuf())
-            for _ in range(size_bytes >> 20):
-                file.write(bytes(1 << 20))
-            file.write(bytes(1024))
+        zeros = gzip.compress(bytes(1 << 20)) * (size_bytes >> 20)
+        path.write_bytes(gzip.compress(member.tobuf()) + zeros + gzip.compress(bytes(1024)))
 
     return make
 
 
 def xz_bomb(path: Path) -> None:
     """A tar archive of a file of 160 MiB of zeros, packed by xz."""
-    tar_bomb(160 << 20)(path)
-    path.write_bytes(lzma.compress(gzip.decompress(path.read_bytes()), preset=0))
+    member = tarfile.TarInfo("x.csv")
+    member.size = 160 << 20
+    zeros = lzma.compress(bytes(1 << 20), preset=0) * 160
+    path.write_bytes(lzma.compress(member.tobuf()) + zeros)
 
 
 def archive(names: Sequence[str], size_bytes: int = 4) -> Callable[[Path], None]:
     def make(path: Path) -> None:
-        with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as file:
+        with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as file:
             for name in names:
                 file.writestr(name, bytes(size_bytes))
 

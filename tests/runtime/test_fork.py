@@ -104,7 +104,7 @@ def test_a_child_answers_with_adapters_that_are_read_again(tiny_bundle: Path) ->
 def test_children_of_a_parent_whose_threads_are_answering_do_not_wait_for_them(
     tiny_bundle: Path,
 ) -> None:
-    assert _run(tiny_bundle, "used", children=12) == f"ended {[0] * 12} parent True"
+    assert _run(tiny_bundle, "used", children=6) == f"ended {[0] * 6} parent True"
 
 
 def test_a_child_that_never_asks_ends(tiny_bundle: Path) -> None:

@@ -114,12 +114,12 @@ def test_a_connection_without_a_request_is_closed(
 def test_a_connection_that_is_used_stays_open_for_longer_than_one_request_may_take(
     serve: Callable[..., Served], tiny_bundle: Path
 ) -> None:
-    served = serve(tiny_bundle, head_s=2, body_s=0.1, answer_s=0.9, idle_s=2)
+    served = serve(tiny_bundle, head_s=0.8, body_s=0.1, answer_s=0.5, idle_s=2)
     with connect(served.url) as open_:
         for _ in range(10):
             open_.sendall(b"GET /health/live HTTP/1.1\r\nhost: localhost\r\n\r\n")
             assert reply(open_).status == 200
-            time.sleep(0.3)
+            time.sleep(0.15)
     assert metric(served.url, SLOW) == 0
 
 
