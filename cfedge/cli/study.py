@@ -140,10 +140,7 @@ def compare(
         print_json(_record(study))
     else:
         print_study(str(data), study, orders, jobs, recommended(study))
-    if out is not None:
-        _write(study, out)
-    if plot is not None:
-        _draw(study, plot)
+    _keep(study, out, plot)
 
 
 def _record(study: Study) -> dict[str, Any]:
@@ -158,17 +155,17 @@ def _record(study: Study) -> dict[str, Any]:
     }
 
 
-def _write(study: Study, path: Path) -> None:
+def _keep(study: Study, out: Path | None, plot: Path | None) -> None:
+    """Write what was measured, and draw it, where that was asked for."""
     from cfedge.storage import write_file
 
-    write_file(path, jsonlib.dumps(_record(study), indent=1).encode())
+    if out is not None:
+        write_file(out, jsonlib.dumps(_record(study), indent=1).encode())
+    if plot is not None:
+        from cfedge.plot.figure import save
+        from cfedge.plot.study import draw_study
 
-
-def _draw(study: Study, path: Path) -> None:
-    from cfedge.plot.figure import save
-    from cfedge.plot.study import draw_study
-
-    save(draw_study(study), path)
+        save(draw_study(study), plot)
 
 
 def _names(listed: str) -> tuple[str, ...]:

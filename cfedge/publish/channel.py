@@ -95,8 +95,7 @@ def publish(
     Raises
     ------
     IncompatibleError
-        The channel's tasks together do not answer golden vectors as they should; nothing was
-        published.
+        The channel's tasks together answer golden vectors otherwise; nothing was published.
     """
     check_channel(channel)
     check_time(now)

@@ -3,7 +3,7 @@
 
 Rows of equal shape share a run, in the tail each with its own slots where these are of one rank;
 nothing is padded, so that a row's result does not depend on its batch. Of a scheme whose rows would
-not be independent (`ROWS_MEET`) each is run alone.
+not be independent (`cfedge.runtime.row_groups.ROWS_MEET`) each is run alone.
 
 Letters: B batch, D width of the tail, F width of the trunk.
 """
@@ -11,8 +11,7 @@ Letters: B batch, D width of the tail, F width of the trunk.
 from __future__ import annotations
 
 import math
-from collections import defaultdict
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from functools import cached_property
 from io import BytesIO
 from typing import TYPE_CHECKING, NamedTuple
@@ -23,25 +22,18 @@ from numpy.typing import NDArray
 from cfedge.bundle.manifest import Backbone
 from cfedge.errors import IncompatibleError
 from cfedge.inputs.modality import Input, Modality, Tensor
+from cfedge.runtime.row_groups import grouped, most_rows
 from cfedge.runtime.session import check_interface, not_run, open_session
 from cfedge.runtime.signed_weights import with_signed_weights
 
 if TYPE_CHECKING:
     import onnxruntime
 
-__all__ = ["Encoded", "ROWS_MEET", "Slots", "Tail", "Trunk", "no_adapter"]
+__all__ = ["Encoded", "Slots", "Tail", "Trunk", "no_adapter"]
 
 Floats = NDArray[np.float32]
 Slots = Mapping[str, Floats]
 
-#: Schemes whose graphs give a row an answer that depends on the rows it shares a run with, or may.
-ROWS_MEET = frozenset({"as-given", "int8-dynamic"})
-
-#: Rows of one run: enough to fill the CPU, few enough to bound memory.
-_ROWS = 32
-#: Of one run: 32 inputs of 128 positions in one run take MiniLM's trunk 97 MB, 8 take 19 MB, and
-#: no longer.
-_POSITIONS = 1024
 #: Rows of one shape and task from which on a run of their own costs less than copying their slots
 #: (docs/decisions/0016-gathered.md).
 _OWN_RUN = 4
@@ -95,7 +87,7 @@ class Trunk:
                 "features": ("float", (None, self._features)),
             },
         )
-        self._most = _most(backbone)
+        self._most = most_rows(backbone)
 
     def __call__(self, inputs: Sequence[Input]) -> Encoded:
         """Encode B inputs.
@@ -113,7 +105,7 @@ class Trunk:
         hidden: list[Floats] = [_NOTHING] * len(ready)
         features: list[Floats] = [_NOTHING] * len(ready)
         positions = [max(array.size for array in row.feeds.values()) for row in ready]
-        for rows in _grouped([row.shape for row in ready], positions, self._most):
+        for rows in grouped([row.shape for row in ready], positions, self._most):
             feeds = {
                 name: np.concatenate([ready[row].feeds[name] for row in rows])
                 for name in ready[rows[0]].feeds
@@ -154,7 +146,7 @@ class Tail:
         self, model: bytes, backbone: Backbone, *, threads: int = 1, verified: bool = False
     ) -> None:
         self._model, self._backbone, self._threads = model, backbone, threads
-        self._most, self._width = _most(backbone), backbone.width
+        self._most, self._width = most_rows(backbone), backbone.width
         if not verified:
             self.open()
 
@@ -197,13 +189,13 @@ class Tail:
         runs, few = [], []
         positions = [math.prod(shape[:-1]) for shape in shapes]
         of_one_task = [(shape, id(own)) for shape, own in zip(shapes, slots, strict=True)]
-        for rows in _grouped(of_one_task, positions, self._most):
+        for rows in grouped(of_one_task, positions, self._most):
             if len(rows) < _OWN_RUN:
                 few += rows
             else:
                 runs.append(rows)
         keys = [(shapes[row], *[one.shape for one in slots[row].values()]) for row in few]
-        groups = _grouped(keys, [positions[row] for row in few], self._most)
+        groups = grouped(keys, [positions[row] for row in few], self._most)
         return runs + [[few[place] for place in places] for places in groups]
 
     def _run(self, states: Floats, slots: Slots) -> Floats:
@@ -237,25 +229,9 @@ def _gathered(slots: Sequence[Slots]) -> Slots:
     return {name: np.concatenate([own[name] for own in slots]) for name in first}
 
 
-def _most(backbone: Backbone) -> int:
-    return 1 if backbone.scheme in ROWS_MEET else _ROWS
-
-
 def _misshapen(what: str, rows: int, found: list[tuple[int, ...]]) -> IncompatibleError:
     shapes = " and ".join(str(list(shape)) for shape in found)
     return IncompatibleError(
         f"{what}: expected results of the backbone's shapes for {rows} rows, found {shapes}; export"
         " the bundle again"
     )
-
-
-def _grouped(keys: Sequence[Hashable], positions: Sequence[int], most: int) -> list[list[int]]:
-    """Rows with equal keys together, at most `most` in a group, and of `_POSITIONS` in all."""
-    groups: defaultdict[Hashable, list[int]] = defaultdict(list)
-    for row, key in enumerate(keys):
-        groups[key].append(row)
-    found = []
-    for rows in groups.values():
-        step = max(1, min(most, _POSITIONS // max(1, positions[rows[0]])))
-        found += [rows[start : start + step] for start in range(0, len(rows), step)]
-    return found

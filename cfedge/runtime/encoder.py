@@ -20,7 +20,8 @@ from cfedge.bundle.manifest import Backbone
 from cfedge.inputs.modality import Input, Modality
 from cfedge.lookup import Features
 from cfedge.runtime.adapter import Adapter
-from cfedge.runtime.backbone import ROWS_MEET, Encoded, Slots, Tail, Trunk, no_adapter
+from cfedge.runtime.backbone import Encoded, Slots, Tail, Trunk, no_adapter
+from cfedge.runtime.row_groups import ROWS_MEET
 
 __all__ = ["Encoder"]
 

@@ -95,17 +95,10 @@ def export(
         No folder could be made at `target`, the rate is not in (0, 1), the share not in [0, 1], or
         there is no such lookup; nothing was computed.
     """
-    check_folder(target)
     check_rate(false_reject_rate)
     check_tail_share(tail_share)
     rule_named(workspace.lookup if lookup is None else lookup)
-    if replace:
-        check_replaceable(target)
-    elif os.path.lexists(target):
-        raise StorageError(
-            f"{target}: expected a new name for the bundle, found something there; choose another"
-            " or use --replace"
-        )
+    _check_target(target, replace=replace)
     bundle = build(
         workspace,
         progress,
@@ -114,9 +107,7 @@ def export(
         lookup=lookup,
         synthetic_golden=synthetic_golden,
     )
-    parse(
-        serialize(bundle.manifest)
-    )  # what a device would refuse for its size, say, is not written
+    parse(serialize(bundle.manifest))  # what a device would refuse is not written
     engine = Engine(bundle)
     results = parity.compare(workspace, engine, progress, by_torch=by_torch)
     parity_gate.check(results, gate)
@@ -125,3 +116,15 @@ def export(
     fitted = fit_threads(workspace, bundle, budget, progress) if budget else None
     write(bundle, target, replace=replace)
     return Exported(bundle, results, fitted)
+
+
+def _check_target(target: Path, *, replace: bool) -> None:
+    """Refuse a place where no bundle may be written."""
+    check_folder(target)
+    if replace:
+        check_replaceable(target)
+    elif os.path.lexists(target):
+        raise StorageError(
+            f"{target}: expected a new name for the bundle, found something there; choose another"
+            " or use --replace"
+        )

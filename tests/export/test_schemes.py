@@ -22,7 +22,7 @@ from cfedge.bundle.manifest import serialize
 from cfedge.bundle.reading import parse
 from cfedge.device import profiles
 from cfedge.errors import UsageError
-from cfedge.runtime.backbone import ROWS_MEET
+from cfedge.runtime.row_groups import ROWS_MEET
 from cfedge.runtime.session import open_session
 from cfedge.train.examples.examples import Examples
 from cfedge.train.learn.tail import TorchTail
