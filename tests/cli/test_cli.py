@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 import typer
 from command_line import run as _run
+from every import cases
 from made import make_texts, write_csv
 from typer.models import CommandInfo
 from typer.testing import CliRunner
@@ -178,7 +179,7 @@ def test_answers_stream_before_the_input_ends(tiny_bundle: Path) -> None:
         assert process.wait(timeout=60) == 0
 
 
-@pytest.mark.parametrize(
+@cases(
     ("bad", "message"),
     [
         (b"", "expected a text, found an empty one"),
