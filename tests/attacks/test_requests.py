@@ -19,7 +19,7 @@ from clients import JSON, ask, connect, is_closed, reply
 from every import cases
 from served import Served, start
 
-from cfedge.runtime.backbone import _POSITIONS, _grouped
+from cfedge.runtime.row_groups import _POSITIONS, grouped
 from cfedge.serve.gate import refusal
 from cfedge.serve.memory import room_for
 
@@ -253,7 +253,7 @@ def test_the_room_of_a_server_is_that_of_the_child_and_half_of_the_machine_at_mo
 
 @cases("tokens", [1, 7, 128, 256, 512, 65_536])
 def test_a_run_has_so_many_positions_at_most(tokens: int) -> None:
-    groups = _grouped([tokens] * 32, [tokens] * 32, 32)
+    groups = grouped([tokens] * 32, [tokens] * 32, 32)
     assert sorted(row for rows in groups for row in rows) == list(range(32))
     for rows in groups:
         assert len(rows) == 1 or len(rows) * tokens <= _POSITIONS
