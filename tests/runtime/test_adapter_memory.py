@@ -110,9 +110,6 @@ def test_an_adapter_that_had_to_go_is_not_held_elsewhere(three: Path) -> None:
 
 def test_no_file_of_a_task_is_held_where_their_memory_is_limited(three: Path) -> None:
     bundle = read(three, keep_adapters=False)
-    engine = Engine(bundle)
-    for task in engine.opened.tasks.values():
-        assert task.signature() is not task.signature()
     apart = {
         ref.sha256
         for task in bundle.manifest.tasks
@@ -121,6 +118,9 @@ def test_no_file_of_a_task_is_held_where_their_memory_is_limited(three: Path) ->
     assert {
         name for name in bundle.objects if bundle.objects[name] is not bundle.objects[name]
     } == apart
+    engine = Engine(bundle)  # takes over what is held
+    for task in engine.opened.tasks.values():
+        assert task.signature() is not task.signature()
     assert dict(bundle.objects) == dict(read(three).objects)
 
 
