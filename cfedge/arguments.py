@@ -41,6 +41,8 @@ _NOUNS: Mapping[type, str] = {
 _SAID_BETTER = {"bundle", "name", "same_labels", "task"}
 #: The longest name, and the longest path, that a file system of today takes.
 _NAME_BYTES, _PATH_BYTES = 255, 4096
+_A_PATH = "a path that a file system can have"
+_A_NAME = f"a path of fewer than {_PATH_BYTES} bytes, each name in it of at most {_NAME_BYTES}"
 _OPTION = r"--([a-z][a-z-]+)(?: [A-Z]+\b)?"
 
 
@@ -67,10 +69,9 @@ def checked(function: Callable[_P, _R]) -> Callable[_P, _R]:
         kinds = kinds_of()
         for name, value in (*zip(order, args, strict=False), *kwargs.items()):
             if name in kinds and (wrong := _wrong(value, kinds[name])):
-                raise UsageError(
-                    f"{name}: expected {wrong}, found {reprlib.repr(value)};"
-                    f" see help({_called(function)})"
-                )
+                found = os.fspath(value) if isinstance(value, os.PathLike) else value
+                step = "shorten it" if wrong == _A_NAME else f"see help({_called(function)})"
+                raise UsageError(f"{name}: expected {wrong}, found {reprlib.repr(found)}; {step}")
         return function(*args, **kwargs)
 
     return call
@@ -133,7 +134,9 @@ def _wrong(value: object, kinds: tuple[_Kind, ...]) -> str:
     """What was expected where a value is of none of these types; empty where it is of one."""
     paths = any(issubclass(one.kind, os.PathLike) for one in kinds)
     if paths and isinstance(value, str | os.PathLike):
-        return "" if _can_be(value) else "a path that a file system can have"
+        if not _can_be(value):
+            return _A_PATH
+        return "" if _is_short(value) else _A_NAME
     if any(_is_of(value, one) for one in kinds):
         return ""
     nouns = [
@@ -149,11 +152,16 @@ def _wrong(value: object, kinds: tuple[_Kind, ...]) -> str:
 def _can_be(path: str | os.PathLike[Any]) -> bool:
     """Whether any file system takes a path; else what opens it raises one of many errors."""
     try:
-        encoded = os.fsencode(path)
+        return b"\0" not in os.fsencode(path)
     except (UnicodeEncodeError, TypeError):
         return False
+
+
+def _is_short(path: str | os.PathLike[Any]) -> bool:
+    """Whether file systems of today take a path's length, and that of each name in it."""
+    encoded = os.fsencode(path)
     longest = max(map(len, re.split(rb"[/\\]", encoded)))
-    return b"\0" not in encoded and longest <= _NAME_BYTES and len(encoded) < _PATH_BYTES
+    return longest <= _NAME_BYTES and len(encoded) < _PATH_BYTES
 
 
 def _is_of(value: object, one: _Kind) -> bool:

@@ -71,7 +71,8 @@ def test_every_argument_of_a_wrong_type_is_named_by_every_public_call() -> None:
                 try:
                     call(**{name: odd})
                 except (UsageError, TypeError) as error:
-                    if not re.match(rf"{name}: expected .*, found .*; see help", str(error)):
+                    step = "shorten it" if odd == "x" * 300 else "see help"
+                    if not re.match(rf"{name}: expected .*, found .*; {step}", str(error)):
                         missed.append((call.__qualname__, name, odd, error))
     assert missed == []
     assert tried > 90
