@@ -6,6 +6,7 @@ Letters: B batch.
 from __future__ import annotations
 
 import contextlib
+import errno
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -89,16 +90,22 @@ class Source:
         return {MASK: np.ones_like(feeds[IDS])} if masked else {}
 
 
+#: Of a file that is not there or of another kind; libraries' own errors have no number.
+_OF_THE_MODEL = (None, errno.ENOENT, errno.EISDIR, errno.ENOTDIR)
+
+
 @contextlib.contextmanager
 def _read(folder: Path) -> Iterator[None]:
     """Tell in a line, by the name of the folder, what libraries say of a damaged model: each raises
-    errors of its own.
+    errors of its own. What the machine lacks is no fault of the model: a package, memory, a disk.
     """
     try:
         yield
-    except (CfedgeError, MemoryError):
+    except (CfedgeError, ImportError, MemoryError):
         raise
     except Exception as error:
+        if isinstance(error, OSError) and error.errno not in _OF_THE_MODEL:
+            raise
         reason = next(iter(str(error).splitlines()), "") or type(error).__name__
         raise BackboneError(
             f"{folder}: expected a model that can be read, found: {reason}; save it anew, or give"

@@ -4,6 +4,7 @@ refused by name, in one line.
 
 from __future__ import annotations
 
+import errno
 import json
 from collections.abc import Callable
 from functools import cache
@@ -123,6 +124,22 @@ def test_a_local_model_that_is_damaged_is_named_by_its_folder(tmp_path: Path) ->
         ) as told:
             load_source("local", tmp_path)
         assert "\n" not in str(told.value)
+
+
+def test_what_the_machine_lacks_is_not_called_a_damaged_model(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("config.json", "tokenizer.json", "model.safetensors"):
+        (tmp_path / name).write_bytes(b"{}")
+    for lacks in (OSError(errno.ENOSPC, "No space left on device"), ImportError("no such package")):
+
+        def refuse(folder: Path, lacks: Exception = lacks) -> None:
+            raise lacks
+
+        monkeypatch.setattr("cfedge_export.source.architectures.config_of", refuse)
+        with pytest.raises(type(lacks)) as told:
+            load_source("local", tmp_path)
+        assert told.value is lacks
 
 
 def test_what_a_graph_cannot_be_written_for_is_refused_by_name(tmp_path: Path) -> None:
