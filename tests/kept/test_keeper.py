@@ -13,6 +13,7 @@ from typer.testing import CliRunner
 
 from cfedge import Engine
 from cfedge.cli import app
+from cfedge.cli.answering import keeping
 from cfedge.errors import MissingExtraError
 from cfedge.kept.keeper import Keeper
 from cfedge.kept.reason import reason_of
@@ -63,6 +64,24 @@ def test_predict_keeps_what_is_not_clear_and_counts_all(
     assert sorted(one.value for one in kept) == sorted(unclear)
     assert {one.answer["kept"] for one in kept} <= {"unknown", "thin margin", "unsure label"}
     assert sum(row.answers for row in keeper.inputs.minutes.since(0)) == len(texts)
+
+
+def test_counts_are_written_where_answering_ends_in_an_error(
+    tiny_bundle: Path, tmp_path: Path, key: Path
+) -> None:
+    engine = Engine.open(tiny_bundle)
+
+    def answer_and_break_off() -> None:
+        with keeping(tmp_path / "kept", None, engine) as see:
+            assert see is not None
+            for text in ("crimson ruby", "tabby kitten purr", "crimson"):
+                see(engine, [text], engine.predict([text]))
+            raise RuntimeError("in the middle")
+
+    with pytest.raises(RuntimeError, match="in the middle"):
+        answer_and_break_off()
+    again = Keeper.open(tmp_path / "kept", engine, print, None)
+    assert sum(row.answers for row in again.inputs.minutes.since(0)) == 3
 
 
 def test_nothing_is_kept_unless_it_is_asked_for(
