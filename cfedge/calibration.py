@@ -9,7 +9,8 @@ score is `cfedge.lookup.ood`'s.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+
+from cfedge.records import record
 
 __all__ = [
     "CERTAIN",
@@ -45,7 +46,7 @@ def place_of(count: int, coverage: float) -> int:
     return math.ceil((count + 1) * coverage - 1e-9)
 
 
-@dataclass(frozen=True)
+@record(frozen=True)
 class Odds:
     """How probable it is that the task is right, and how small the probability of the right answer
     may be.
@@ -73,7 +74,7 @@ class Odds:
         return 1 / (1 + math.exp(-max(-_FAR, min(odds, _FAR))))
 
 
-@dataclass(frozen=True)
+@record(frozen=True)
 class Calibration:
     """One task's.
 

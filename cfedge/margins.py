@@ -6,7 +6,7 @@ How they are chosen is `cfedge.train.measures.margins`'s.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from cfedge.records import record
 
 __all__ = ["Margins", "SECOND_SHARES", "TAIL_SHARE"]
 
@@ -19,7 +19,7 @@ SECOND_SHARES = 0.3, 0.45, 0.6, 0.75, 0.9
 TAIL_SHARE = 0.4
 
 
-@dataclass(frozen=True)
+@record(frozen=True)
 class Margins:
     """Two margins of the lookup, in nats, each >= 0; 0: never. And what they were chosen to keep.
 

@@ -32,6 +32,7 @@ LAYERS = [
         "cfedge.printable",
         "cfedge.spelling",
         "cfedge.progress",
+        "cfedge.records",
         "cfedge.values",
         "cfedge.version",
     ),

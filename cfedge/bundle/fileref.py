@@ -4,9 +4,8 @@ by. Pure.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from cfedge.errors import SchemaError
+from cfedge.records import record
 
 __all__ = ["FILE_BYTES", "FileRef", "check_digest", "check_file"]
 
@@ -14,7 +13,7 @@ __all__ = ["FILE_BYTES", "FileRef", "check_digest", "check_file"]
 FILE_BYTES = 2 << 30
 
 
-@dataclass(frozen=True)
+@record(frozen=True)
 class FileRef:
     """One content-addressed file: ``objects/<sha256>``."""
 

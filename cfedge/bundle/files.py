@@ -10,7 +10,6 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 
 from cfedge.bundle.fileref import FileRef
@@ -19,6 +18,7 @@ from cfedge.bundle.manifest import Manifest, serialize
 from cfedge.bundle.objects import Objects, read_file, read_objects
 from cfedge.bundle.reading import parse
 from cfedge.errors import DamagedError, SchemaError, StorageError
+from cfedge.records import record
 from cfedge.storage import new_folder, write_file
 
 __all__ = ["Bundle", "check_replaceable", "read", "read_manifest", "reference", "write"]
@@ -26,7 +26,7 @@ __all__ = ["Bundle", "check_replaceable", "read", "read_manifest", "reference", 
 _MANIFEST, _OBJECTS = "manifest.json", "objects"
 
 
-@dataclass(frozen=True)
+@record(frozen=True)
 class Bundle:
     """A manifest and the bytes of its files, by SHA-256. Holding one means that every check has
     passed.

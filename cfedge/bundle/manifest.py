@@ -10,7 +10,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
-from dataclasses import dataclass, field
+from dataclasses import field
 from functools import cached_property
 
 from cfedge.bundle.canonical import canonical_json
@@ -19,6 +19,7 @@ from cfedge.calibration import Calibration
 from cfedge.inputs import Spec
 from cfedge.lookups import DEFAULT
 from cfedge.margins import Margins
+from cfedge.records import record
 
 __all__ = [
     "Backbone",
@@ -34,7 +35,7 @@ __all__ = [
 SCHEMA = 1
 
 
-@dataclass(frozen=True)
+@record(frozen=True)
 class Slot:
     """A place for a low-rank pair: ``a.<name>`` [ab, rows, rank], ``b.<name>`` [ab, rank, columns],
     float32.
@@ -45,7 +46,7 @@ class Slot:
     columns: int
 
 
-@dataclass(frozen=True)
+@record(frozen=True)
 class Backbone:
     """The frozen encoder: trunk + tail, cut before block `split` of `blocks`.
 
@@ -104,7 +105,7 @@ class Backbone:
         return files if self.background is None else {**files, "background": self.background}
 
 
-@dataclass(frozen=True)
+@record(frozen=True)
 class Certificate:
     """How often the lookup picks another task, and how often the whole answer is wrong, measured on
     held-out examples against all `tasks` of the bundle.
@@ -137,7 +138,7 @@ class Certificate:
     others_caught: int = 0
 
 
-@dataclass(frozen=True)
+@record(frozen=True)
 class Task:
     """One task: classes, files, the rule and the threshold by which an input is unknown, and its
     certificate. `same_labels` are those of its classes that mean the same as another task's, and
@@ -157,7 +158,7 @@ class Task:
     same_labels: dict[str, str] = field(default_factory=dict)
 
 
-@dataclass(frozen=True)
+@record(frozen=True)
 class Manifest:
     """A whole bundle; `lookup` names one of `cfedge.lookup.rules`, and `margins` are those below
     which it looks closer.

@@ -7,18 +7,19 @@ Statistics of several tasks are sums. Letters: C clusters, D width, K factor ran
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from cfedge.lookup.packing import FACTOR_BITS, MEANS_BITS, ORIGIN_BITS, packed, unpacked
 from cfedge.lookup.stored_statistics import check_sizes, check_stored
+from cfedge.records import record
 
 __all__ = ["ClusterStatistics"]
 
 
-@dataclass(frozen=True, eq=False, repr=False)
+@record(frozen=True, eq=False, repr=False)
 class ClusterStatistics:
     """What one task leaves for the lookup.
 

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
+
+from cfedge.records import record
 
 __all__ = ["TaskMatch", "TaskMatches"]
 
 Floats = NDArray[np.float32]
 
 
-@dataclass(frozen=True, eq=False, repr=False)
+@record(frozen=True, eq=False, repr=False)
 class TaskMatches:
     """The lookup's answer for B inputs.
 

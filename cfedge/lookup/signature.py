@@ -9,7 +9,6 @@ Letters: B batch, D width.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from functools import cached_property
 from typing import NamedTuple
 
@@ -18,6 +17,7 @@ from numpy.typing import NDArray
 
 from cfedge.errors import IncompatibleError
 from cfedge.lookup.cluster_statistics import ClusterStatistics
+from cfedge.records import record
 
 __all__ = ["Features", "Slices", "StoredSignature", "TaskSignature", "VIEWS"]
 
@@ -69,7 +69,7 @@ class Slices(NamedTuple):
         return float(self.directions**-0.5)
 
 
-@dataclass(frozen=True, eq=False, repr=False)
+@record(frozen=True, eq=False, repr=False)
 class TaskSignature:
     """What one task leaves for all stages: one cluster a class, the same examples in both.
 

@@ -19,7 +19,6 @@ rank, C classes, Q directions of a class's shape.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
@@ -27,6 +26,7 @@ from numpy.typing import NDArray
 
 from cfedge.bundle.manifest import Backbone, Task
 from cfedge.errors import IncompatibleError
+from cfedge.records import record
 from cfedge.runtime.early_exit import gaps, trunk_decides
 from cfedge.runtime.session import constants
 
@@ -40,7 +40,7 @@ NEVER = np.float32(1e30)
 _NO_SHAPE = np.zeros((1, 0), np.float32)
 
 
-@dataclass(frozen=True, eq=False, repr=False)
+@record(frozen=True, eq=False, repr=False)
 class Adapter:
     """Arrays of one task, ready to feed.
 

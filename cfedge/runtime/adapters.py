@@ -11,16 +11,16 @@ from __future__ import annotations
 import threading
 from collections import OrderedDict
 from collections.abc import Callable
-from dataclasses import dataclass
 
 from cfedge.bundle.manifest import Backbone, Task
 from cfedge.errors import UsageError
+from cfedge.records import record
 from cfedge.runtime.adapter import Adapter, load_adapter
 
 __all__ = ["AdapterStats", "Adapters"]
 
 
-@dataclass(frozen=True)
+@record(frozen=True)
 class AdapterStats:
     """What became of the adapters so far.
 

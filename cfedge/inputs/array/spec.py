@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 from typing import ClassVar, Literal, TypeAlias
 
 from cfedge.bundle.fileref import FileRef
 from cfedge.errors import SchemaError
+from cfedge.records import record
 
 __all__ = ["Array", "DType", "MOST_VALUES"]
 
@@ -17,7 +17,7 @@ DType: TypeAlias = Literal["float32", "float64", "int8", "int16", "int32", "int6
 MOST_VALUES = 1 << 24
 
 
-@dataclass(frozen=True)
+@record(frozen=True)
 class Array:
     """One array of `dtype` and `shape`, without the batch's axis."""
 

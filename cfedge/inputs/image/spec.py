@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import ClassVar, Literal
 
 from cfedge.bundle.fileref import FileRef
 from cfedge.errors import SchemaError
+from cfedge.records import record
 
 __all__ = ["Image", "MOST_PIXELS"]
 
@@ -14,7 +14,7 @@ __all__ = ["Image", "MOST_PIXELS"]
 MOST_PIXELS = 4096
 
 
-@dataclass(frozen=True)
+@record(frozen=True)
 class Image:
     """A picture of `height` x `width` pixels in red, green and blue, 8 bits each.
 

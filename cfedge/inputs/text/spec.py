@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import ClassVar, Literal
 
 from cfedge.bundle.fileref import FileRef
 from cfedge.errors import SchemaError
+from cfedge.records import record
 
 __all__ = ["MOST_TOKENS", "Text"]
 
@@ -14,7 +14,7 @@ __all__ = ["MOST_TOKENS", "Text"]
 MOST_TOKENS = 1 << 16
 
 
-@dataclass(frozen=True)
+@record(frozen=True)
 class Text:
     """Text, cut to `max_tokens` tokens of `tokenizer`, a Hugging Face ``tokenizer.json``."""
 
