@@ -16,10 +16,10 @@ if TYPE_CHECKING:
     from dataclasses import dataclass as record
 else:
 
-    def record(*, frozen: bool, eq: bool = True, repr: bool = True):
+    def record(*, frozen: bool, eq: bool = True, repr: bool = True, slots: bool = False):
         """Make a frozen dataclass: `dataclasses.fields`, `replace` and `asdict` take it.
 
-        It knows no ``__post_init__``, no slots and no fields by keyword only.
+        It knows no ``__post_init__`` and no fields by keyword only.
 
         Parameters
         ----------
@@ -29,12 +29,17 @@ else:
             Compare and hash by fields.
         repr
             Show the fields.
+        slots
+            Of the fields, and nothing else.
         """
         assert frozen, "a record is frozen"
         methods = [_init, _setattr, _delattr, *[_eq, _hash] * eq, *[_repr] * repr]
+        if slots:
+            methods += [_getstate, _setstate]
 
         def decorated(cls):
-            made = dataclass(init=False, eq=False, repr=False)(cls)
+            made = dataclass(init=False, eq=False, repr=False, slots=slots)(cls)
+            made.__signature__ = _Signature()
             for method in methods:
                 setattr(made, f"_{method.__name__}__", method)
             return made
@@ -42,11 +47,39 @@ else:
         return decorated
 
 
+class _Signature:
+    """What `inspect.signature` and `help` show of a class, made when they ask."""
+
+    def __get__(self, _: object, cls: Any) -> Any:
+        from inspect import Parameter, Signature
+
+        fields: dict[str, Field[object]] = cls.__dataclass_fields__
+        return Signature(
+            [
+                Parameter(
+                    name,
+                    Parameter.POSITIONAL_OR_KEYWORD,
+                    default=_default(fields[name], Parameter.empty),
+                    annotation=fields[name].type,
+                )
+                for name in cls.__match_args__
+            ]
+        )
+
+
+def _default(field: Field[object], missing: object) -> object:
+    if field.default is not MISSING:
+        return field.default
+    factory = field.default_factory
+    return missing if factory is MISSING else factory()
+
+
 def _init(self: Any, *values: object, **named: object) -> None:
     names: tuple[str, ...] = type(self).__match_args__
     if named or len(values) != len(names):
         values = _completed(type(self), names, values, named)
-    self.__dict__.update(zip(names, values, strict=True))
+    for name, value in zip(names, values, strict=True):
+        object.__setattr__(self, name, value)
 
 
 def _completed(
@@ -59,25 +92,20 @@ def _completed(
     TypeError
         As a function of such parameters would.
     """
-    if len(values) > len(names):
-        raise TypeError(f"{cls.__name__}: expected {len(names)} values, found {len(values)}")
     given = dict(zip(names, values, strict=False))
-    for name in named:
-        if name in given or name not in names:
-            twice = "twice" if name in given else "no such field"
-            raise TypeError(f"{cls.__name__}: {name}: {twice}")
+    wrong = named.keys() & given.keys() or named.keys() - set(names)
+    if wrong or len(values) > len(names):
+        found = f"{', '.join(sorted(wrong))} besides" if wrong else "more"
+        raise TypeError(
+            f"{cls.__name__}: expected {', '.join(names)}, found {len(values)} values, {found}"
+        )
     given |= named
-    fields: dict[str, Field[object]] = cls.__dataclass_fields__
-    for name in names[len(values) :]:
-        if name in given:
-            continue
-        default, factory = fields[name].default, fields[name].default_factory
-        if default is not MISSING:
-            given[name] = default
-        elif factory is not MISSING:
-            given[name] = factory()
-        else:
-            raise TypeError(f"{cls.__name__}: {name} is missing")
+    for name in names:
+        if name not in given:
+            given[name] = _default(cls.__dataclass_fields__[name], MISSING)
+    missing = [name for name in names if given[name] is MISSING]
+    if missing:
+        raise TypeError(f"{cls.__name__}: expected {', '.join(missing)} too, found nothing")
     return tuple(given[name] for name in names)
 
 
@@ -104,3 +132,11 @@ def _setattr(self: Any, name: str, value: object) -> NoReturn:
 
 def _delattr(self: Any, name: str) -> NoReturn:
     raise FrozenInstanceError(f"cannot delete field {name!r}")
+
+
+def _getstate(self: Any) -> tuple[object, ...]:
+    return _values(self)
+
+
+def _setstate(self: Any, values: tuple[object, ...]) -> None:
+    _init(self, *values)

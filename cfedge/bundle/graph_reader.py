@@ -9,7 +9,6 @@ is the sum of its pieces, so each piece is read. What operators may be there is 
 from __future__ import annotations
 
 import struct
-from dataclasses import dataclass, field
 from typing import NamedTuple, TypeAlias
 
 from cfedge.bundle.onnx_fields import LENGTH, LIMITS, VARINT, Messages, refused
@@ -24,7 +23,6 @@ _UINT8, _INT64 = 2, 7
 Values: TypeAlias = tuple[int, ...] | None
 
 
-@dataclass(repr=False, eq=False)
 class Node:
     """One operator: its name, its domain, and the names of what it takes and makes.
 
@@ -36,12 +34,12 @@ class Node:
         Of a Constant, its whole numbers; None: they are not known.
     """
 
-    operator: str = ""
-    domain: str = ""
-    inputs: list[str] = field(default_factory=list)
-    outputs: list[str] = field(default_factory=list)
-    attributes: list[str] = field(default_factory=list)
-    values: Values = None
+    def __init__(self) -> None:
+        self.operator = self.domain = ""
+        self.inputs: list[str] = []
+        self.outputs: list[str] = []
+        self.attributes: list[str] = []
+        self.values: Values = None
 
     @property
     def name(self) -> str:
@@ -57,7 +55,6 @@ class Stored(NamedTuple):
     end: int
 
 
-@dataclass(repr=False, eq=False)
 class Graph:
     """Inputs, outputs, constants and operators, in the order of the file.
 
@@ -69,11 +66,12 @@ class Graph:
         By name, the constants of uint8 that stand in one piece.
     """
 
-    inputs: list[str] = field(default_factory=list)
-    outputs: list[str] = field(default_factory=list)
-    constants: dict[str, Values] = field(default_factory=dict)
-    unsigned_bytes: dict[str, Stored] = field(default_factory=dict)
-    nodes: list[Node] = field(default_factory=list)
+    def __init__(self) -> None:
+        self.inputs: list[str] = []
+        self.outputs: list[str] = []
+        self.constants: dict[str, Values] = {}
+        self.unsigned_bytes: dict[str, Stored] = {}
+        self.nodes: list[Node] = []
 
 
 def read_graph(model: bytes, what: str) -> Graph:

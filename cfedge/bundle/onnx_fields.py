@@ -105,15 +105,20 @@ class Messages:
         if outer != LENGTH:
             raise self._malformed()
         known = None if kind is None else _FIELDS[kind]
+        data = self._data
         while at < end:
             self.fields += 1
             if self.fields > LIMITS.fields:
                 raise refused(self._what, f"more than {LIMITS.fields} fields")
-            tag, at = self._varint(at, end)
+            # most have one byte, and calls take most of the time
+            tag, at = (first, at + 1) if (first := data[at]) < 0x80 else self._varint(at, end)
             number, wire = tag >> 3, tag & 7
             start, value = at, 0
             if wire == LENGTH:
-                size, start = self._varint(at, end)
+                if at < end and (size := data[at]) < 0x80:
+                    start = at + 1
+                else:
+                    size, start = self._varint(at, end)
                 at = start + size
             elif wire == VARINT:
                 value, at = self._varint(at, end)
@@ -130,8 +135,6 @@ class Messages:
 
     def _varint(self, at: int, end: int) -> tuple[int, int]:
         """The number at `at`, and where it ends."""
-        if at < end and (first := self._data[at]) < 0x80:  # most have one byte
-            return first, at + 1
         value = shift = 0
         for place in range(at, min(end, at + _VARINT_BYTES)):
             byte = self._data[place]

@@ -1,13 +1,16 @@
 """What the lookup computes of a bundle's statistics, kept in the user's cache: the same bundle opens and
 answers sooner the next time.
 
-A file is named by everything that decides its content and begins with its own SHA-256. It counts
-where nobody else could have written it (`cfedge.runtime.private_cache`); what does not is computed.
+A file is named by everything that decides its content and begins with its own CRC-32, by which one
+that a power cut spoiled is known. It counts where nobody else could have written it
+(`cfedge.runtime.private_cache`), so nothing is gained by a digest that withstands forgers. What does
+not count is computed.
 """
 
 from __future__ import annotations
 
 import hashlib
+import zlib
 from collections.abc import Callable
 from typing import TypeVar
 
@@ -30,7 +33,8 @@ _FILE_BYTES = 256 << 20
 #: Those of two bundles stay, since a sync leaves the one before for a rollback; of more while all
 #: take so many bytes.
 _FILES, _ALL_BYTES = 16, 128 << 20
-_DIGEST_BYTES = 32
+#: Eight, as what follows should begin where numbers of eight bytes may.
+_CHECK_BYTES = 8
 _Kept = TypeVar("_Kept", bound=Keepable)
 
 
@@ -65,8 +69,8 @@ class KeptTables:
         if found is None:
             found = make()
             content = dump_arrays(found.arrays())
-            if len(content) + _DIGEST_BYTES <= _FILE_BYTES:
-                cache.write(name, hashlib.sha256(content).digest() + content)
+            if len(content) + _CHECK_BYTES <= _FILE_BYTES:
+                cache.write(name, _check(content) + content)
                 cache.keep_newest(_FILES, _ALL_BYTES)
         return found
 
@@ -82,8 +86,8 @@ class KeptTables:
     def _read(self, data: bytes | None, part: str, kind: type[_Kept]) -> _Kept | None:
         if data is None:
             return None
-        content = memoryview(data)[_DIGEST_BYTES:]
-        if hashlib.sha256(content).digest() != data[:_DIGEST_BYTES]:
+        content = memoryview(data)[_CHECK_BYTES:]
+        if _check(content) != data[:_CHECK_BYTES]:
             return None
         try:
             found = kind.from_arrays(view_arrays(content, "kept tables"), "kept tables")
@@ -92,3 +96,7 @@ class KeptTables:
         *counts, width = found.extent
         fits = width == self._widths[part] and tuple(counts) in ((), self._counts)
         return found if fits else None
+
+
+def _check(content: bytes | memoryview) -> bytes:
+    return zlib.crc32(content).to_bytes(_CHECK_BYTES, "little")

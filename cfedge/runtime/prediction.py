@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from math import exp, isfinite
 from typing import NamedTuple
 
@@ -10,6 +9,7 @@ from cfedge.bundle.manifest import Task
 from cfedge.errors import InputError
 from cfedge.lookup import TaskMatch
 from cfedge.meanings import Meanings
+from cfedge.records import record
 
 __all__ = ["Choice", "Head", "Prediction", "Strangeness", "predicted", "softmax"]
 
@@ -17,7 +17,7 @@ __all__ = ["Choice", "Head", "Prediction", "Strangeness", "predicted", "softmax"
 _ASKED = ("top", "coverage", "label_set")
 
 
-@dataclass(frozen=True, slots=True)
+@record(frozen=True, slots=True)
 class Choice:
     """A pair of task and label, and the probability that it is right, in [0, 1]."""
 
@@ -30,7 +30,7 @@ class Choice:
         return {"task": self.task, "label": self.label, "probability": self.probability}
 
 
-@dataclass(frozen=True, slots=True)
+@record(frozen=True, slots=True)
 class Prediction:
     """One answer.
 
