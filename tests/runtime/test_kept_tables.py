@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
-import hashlib
 import os
+import zlib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -141,8 +141,8 @@ def without_a_name(path: Path) -> None:
 
 
 def whole(path: Path, change: Callable[[dict[str, np.ndarray]], dict[str, np.ndarray]]) -> None:
-    content = dump_arrays(change(load_arrays(path.read_bytes()[32:], "tables")))
-    path.write_bytes(hashlib.sha256(content).digest() + content)
+    content = dump_arrays(change(load_arrays(path.read_bytes()[8:], "tables")))
+    path.write_bytes(zlib.crc32(content).to_bytes(8, "little") + content)
 
 
 #: Changes of tables alone: what single classes are left in has no arrays.
