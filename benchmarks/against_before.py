@@ -44,7 +44,7 @@ ROOT = Path(__file__).resolve().parents[1]
 DATA = ROOT / "cfedge" / "demo" / "building"
 TASKS = ("access", "climate", "lighting", "maintenance", "rooms")
 #: How often each measure is taken: pairs, and for answers also processes.
-COUNTS = {"processes": 5, "answer": 600, "cold": 21, "first_sync": 9, "poll": 15}
+COUNTS = {"processes": 5, "answer": 600, "cold": 61, "first_sync": 9, "poll": 15}
 QUICK = {"processes": 2, "answer": 40, "cold": 2, "first_sync": 1, "poll": 2}
 
 _ANSWER = """
