@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from cfedge.bundle.large_weights import without_large_weights
 from cfedge.bundle.manifest import Backbone
 from cfedge.errors import IncompatibleError
 from cfedge.inputs.modality import Input, Modality, Tensor
@@ -76,7 +77,7 @@ class Trunk:
         self, model: BytesIO, modality: Modality, backbone: Backbone, *, threads: int = 1
     ) -> None:
         self._prepare = modality.prepare
-        self._session = open_session(with_signed_weights(model, "trunk"), "trunk", threads=threads)
+        self._session = _opened(model, "trunk", threads)
         self._hidden, self._features = backbone.hidden, sum(backbone.views)
         check_interface(
             self._session,
@@ -157,8 +158,7 @@ class Tail:
     @cached_property
     def _session(self) -> onnxruntime.InferenceSession:
         backbone = self._backbone
-        model = with_signed_weights(BytesIO(self._model), "tail")
-        session = open_session(model, "tail", threads=self._threads)
+        session = _opened(BytesIO(self._model), "tail", self._threads)
         inputs: dict[str, Tensor] = {"hidden": ("float", (None, *backbone.hidden))}
         for slot in backbone.slots:
             inputs[f"a.{slot.name}"] = ("float", (None, slot.rows, None))
@@ -206,6 +206,12 @@ class Tail:
         if found.shape != (len(states), self._width):
             raise _misshapen("tail", len(states), [found.shape])
         return found
+
+
+def _opened(model: BytesIO, what: str, threads: int) -> onnxruntime.InferenceSession:
+    """Open a graph, which reads its large weights where they stand in the bytes."""
+    graph, weights = without_large_weights(with_signed_weights(model, what), what)
+    return open_session(graph, what, threads=threads, weights=weights)
 
 
 def no_adapter(backbone: Backbone, rank: int = 0) -> dict[str, Floats]:

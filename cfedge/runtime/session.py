@@ -12,7 +12,9 @@ from collections.abc import Mapping, Sequence
 
 os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
 
+import numpy as np
 import onnxruntime
+from numpy.typing import NDArray
 
 from cfedge.errors import IncompatibleError, UsageError
 from cfedge.inputs.modality import Tensor
@@ -36,21 +38,31 @@ MOST_THREADS = 256
 #: What ONNX Runtime raises it writes on standard error too, in colours: an error is one line.
 _FATAL_ONLY = 4
 _PROVIDERS = ["CPUExecutionProvider"]
+_NONE: Mapping[str, NDArray[np.generic]] = {}
 #: Its CPU kernel is several times slower than the Add + LayerNormalization that it replaces.
 _DISABLED = ["SkipLayerNormFusion"]
 
 
-def open_session(model: bytes, what: str, *, threads: int = 1) -> onnxruntime.InferenceSession:
+def open_session(
+    model: bytes,
+    what: str,
+    *,
+    threads: int = 1,
+    weights: Mapping[str, NDArray[np.generic]] = _NONE,
+) -> onnxruntime.InferenceSession:
     """Open a graph for repeated runs.
 
     Parameters
     ----------
     model
-        ONNX bytes without external data.
+        ONNX bytes without external data but for `weights`.
     what
         Its name in errors.
     threads
         Intra-op threads, 1 to `MOST_THREADS`.
+    weights
+        By name, what `cfedge.bundle.large_weights` took out of the graph. The session reads them
+        where they are, and keeps them.
 
     Raises
     ------
@@ -69,7 +81,14 @@ def open_session(model: bytes, what: str, *, threads: int = 1) -> onnxruntime.In
     options.enable_mem_pattern = False  # inputs differ in length: a plan kept for every shape seen
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     options.log_severity_level = _FATAL_ONLY
+    lent = {name: onnxruntime.OrtValue.ortvalue_from_numpy(one) for name, one in weights.items()}
+    if lent:
+        # the first says what the graph has of them, the second that they are not to be copied
+        options.add_external_initializers(list(lent), list(lent.values()))
+        for name, value in lent.items():
+            options.add_initializer(name, value)
     session = _open(model, what, options, _DISABLED)
+    session.cfedge_lent = lent  # ONNX Runtime has their addresses alone
     opened(session)
     return session
 
