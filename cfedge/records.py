@@ -30,17 +30,18 @@ else:
         repr
             Show the fields.
         slots
-            Of the fields, and nothing else.
+            Of the fields, and nothing else; for what is made often, as its making is compiled.
         """
         assert frozen, "a record is frozen"
-        methods = [_init, _setattr, _delattr, *[_eq, _hash] * eq, *[_repr] * repr]
-        if slots:
-            methods += [_getstate, _setstate]
+        shared = [*[_eq, _hash] * eq, *[_repr] * repr]
+        if not slots:
+            shared += [_init, _setattr, _delattr]
 
         def decorated(cls):
-            made = dataclass(init=False, eq=False, repr=False, slots=slots)(cls)
-            made.__signature__ = _Signature()
-            for method in methods:
+            made = dataclass(init=slots, eq=False, repr=False, frozen=slots, slots=slots)(cls)
+            if not slots:
+                made.__signature__ = _Signature()
+            for method in shared:
                 setattr(made, f"_{method.__name__}__", method)
             return made
 
@@ -76,10 +77,10 @@ def _default(field: Field[object], missing: object) -> object:
 
 def _init(self: Any, *values: object, **named: object) -> None:
     names: tuple[str, ...] = type(self).__match_args__
+    given = values
     if named or len(values) != len(names):
-        values = _completed(type(self), names, values, named)
-    for name, value in zip(names, values, strict=True):
-        object.__setattr__(self, name, value)
+        given = _completed(type(self), names, values, named)
+    self.__dict__.update(zip(names, given, strict=True))
 
 
 def _completed(
@@ -93,20 +94,19 @@ def _completed(
         As a function of such parameters would.
     """
     given = dict(zip(names, values, strict=False))
-    wrong = named.keys() & given.keys() or named.keys() - set(names)
-    if wrong or len(values) > len(names):
-        found = f"{', '.join(sorted(wrong))} besides" if wrong else "more"
+    given.update(named)
+    absent = [name for name in names if name not in given]
+    once = len(given) == len(values) + len(named)
+    if not once or len(given) + len(absent) != len(names):
+        besides = f" and {', '.join(sorted(named))}" if named else ""
         raise TypeError(
-            f"{cls.__name__}: expected {', '.join(names)}, found {len(values)} values, {found}"
+            f"{cls.__name__}: expected {', '.join(names)}, found {len(values)} values{besides}"
         )
-    given |= named
-    for name in names:
-        if name not in given:
-            given[name] = _default(cls.__dataclass_fields__[name], MISSING)
-    missing = [name for name in names if given[name] is MISSING]
-    if missing:
-        raise TypeError(f"{cls.__name__}: expected {', '.join(missing)} too, found nothing")
-    return tuple(given[name] for name in names)
+    for name in absent:
+        given[name] = _default(cls.__dataclass_fields__[name], MISSING)
+        if given[name] is MISSING:
+            raise TypeError(f"{cls.__name__}: expected {name} too, found no value for it")
+    return tuple([given[name] for name in names])
 
 
 def _values(self: Any) -> tuple[object, ...]:
@@ -132,11 +132,3 @@ def _setattr(self: Any, name: str, value: object) -> NoReturn:
 
 def _delattr(self: Any, name: str) -> NoReturn:
     raise FrozenInstanceError(f"cannot delete field {name!r}")
-
-
-def _getstate(self: Any) -> tuple[object, ...]:
-    return _values(self)
-
-
-def _setstate(self: Any, values: tuple[object, ...]) -> None:
-    _init(self, *values)
