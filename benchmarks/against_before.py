@@ -7,7 +7,8 @@ time:
 
 - answer: `Engine.predict` of one utterance, in a process of each side. Where memory lies moves a
   process by some per cent, so there are several pairs of processes;
-- cold: from the start of a process to its first answer, once the machine has verified the bundle;
+- cold: from the start of a process to its first answer, once the machine has verified the bundle,
+  and the most memory that such a process has resident (Linux);
 - first sync: ``cfedge sync`` into a new store;
 - poll: the same where nothing is new;
 - bytes: of a bundle, and of a task's files in it.
@@ -62,6 +63,11 @@ _COLD = """
 import sys
 from cfedge import Engine
 print(Engine.open(sys.argv[1]).predict([sys.argv[2]])[0].task)
+"""
+#: What it had resident at most, in kB: of its own, where `ru_maxrss` counts who started it too.
+_PEAK = """
+with open("/proc/self/status") as lines:
+    print(next(line for line in lines if line.startswith("VmHWM")).split()[1])
 """
 _COMMAND = "from cfedge.cli import main; main()"
 
@@ -224,6 +230,8 @@ def measured(sides: list[Side], counts: dict[str, int]) -> dict[str, object]:
     for name, work in works.items():
         taken = [lambda pair, side=side, work=work: work(side, pair) for side in sides]
         keep(name, compared(taken_in_turn(taken, counts[name])))
+    peaks = [int(side.run(_COLD + _PEAK, "bundle", texts[0]).split()[-1]) << 10 for side in sides]
+    keep("peak_bytes", {"before": peaks[0], "now": peaks[1]})
     before, now = (side.bytes() for side in sides)
     keep("bytes", {name: [before[name], now[name]] for name in before})
     return found

@@ -13,7 +13,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from cfedge.bundle.onnx_fields import LENGTH, Messages
+from cfedge.bundle.onnx_fields import LENGTH, Messages, bytes_field, number_field
 
 __all__ = ["LARGE_BYTES", "without_large_weights"]
 
@@ -25,8 +25,11 @@ _GRAPH, _INITIALIZER = 7, 5
 #: and all the other fields that may hold numbers.
 _DIMS, _KIND, _NAME, _RAW, _OTHERS = 1, 2, 8, 9, (4, 5, 6, 7, 10, 11)
 _DTYPES = {1: np.float32, 2: np.uint8, 3: np.int8, 6: np.int32, 7: np.int64, 11: np.float64}
+#: More than any layer's weights have; NumPy has a bound of its own.
+_MOST_DIMS = 8
 #: ``external_data`` at a ``location`` that is no file's, and the ``data_location`` that says so.
-_ELSEWHERE = b"\x6a\x14\x0a\x08location\x12\x08in bytes\x70\x01"
+_ELSEWHERE = bytes_field(13, bytes_field(1, b"location") + bytes_field(2, b"in bytes"))
+_ELSEWHERE += number_field(14, 1)
 
 
 class _Weights(NamedTuple):
@@ -76,7 +79,7 @@ class _TakenOut:
         def take(number: int, wire: int, value: int, start: int, end: int) -> None:
             nonlocal head
             if number == _GRAPH and wire == LENGTH:
-                pieces.append(_field(_GRAPH, self._graph(start, end)))
+                pieces.append(bytes_field(_GRAPH, self._graph(start, end)))
             else:
                 pieces.append(self._data[head:end])
             head = end
@@ -97,7 +100,7 @@ class _TakenOut:
             else:
                 self._weights[found.name] = found.numbers
                 rest = self._data[start : found.start] + self._data[found.end : end]
-                pieces.append(_field(_INITIALIZER, rest + _ELSEWHERE))
+                pieces.append(bytes_field(_INITIALIZER, rest + _ELSEWHERE))
             head = end
 
         self._messages.walk("graph", first, last, take)
@@ -114,7 +117,6 @@ class _TakenOut:
         def take(number: int, wire: int, value: int, start: int, end: int) -> None:
             nonlocal others, head
             if number == _DIMS:
-                others |= wire == LENGTH  # several sizes in one field, as no exporter writes them
                 sizes.append(value)
             elif number == _KIND:
                 kinds.append(value)
@@ -126,20 +128,11 @@ class _TakenOut:
             head = end
 
         self._messages.walk("tensor", first, last, take)
-        if others or len(spans) != 1 or len(names) != 1 or len(kinds) != 1:
+        once = len(spans) == len(names) == len(kinds) == 1
+        if others or not once or len(sizes) > _MOST_DIMS:
             return None
         (head, start, end), dtype = spans[0], _DTYPES.get(kinds[0])
         if dtype is None or math.prod(sizes) * np.dtype(dtype).itemsize != end - start:
             return None
         numbers = np.frombuffer(self._data, dtype, math.prod(sizes), start).reshape(sizes)
         return _Weights(names[0], np.require(numbers, requirements="A"), head, end)
-
-
-def _field(number: int, content: bytes) -> bytes:
-    """A field of bytes, as Protocol Buffers writes it."""
-    spelled, size = bytearray([number << 3 | LENGTH]), len(content)
-    while size > 0x7F:
-        spelled.append(size & 0x7F | 0x80)
-        size >>= 7
-    spelled.append(size)
-    return bytes(spelled) + content

@@ -1,4 +1,5 @@
-"""The fields of an ONNX file, one after the other, as Protocol Buffers writes them. Pure.
+"""The fields of an ONNX file, one after the other, as Protocol Buffers writes them: read and written.
+Pure.
 
 The encoding is that of protobuf.dev/programming-guides/encoding, the fields are those of
 onnx.proto. Fields that a bundle never needs are refused, so that nothing is left of which nobody
@@ -13,7 +14,17 @@ from typing import NamedTuple
 
 from cfedge.errors import IncompatibleError
 
-__all__ = ["LENGTH", "LIMITS", "Limits", "Messages", "Take", "VARINT", "refused"]
+__all__ = [
+    "LENGTH",
+    "LIMITS",
+    "Limits",
+    "Messages",
+    "Take",
+    "VARINT",
+    "bytes_field",
+    "number_field",
+    "refused",
+]
 
 
 class Limits(NamedTuple):
@@ -149,3 +160,23 @@ class Messages:
             f"{self._what}: expected a graph in ONNX, found bytes that are none; export the bundle"
             " again"
         )
+
+
+def number_field(number: int, value: int) -> bytes:
+    """Return a field of a whole number >= 0."""
+    return _spelled(number << 3 | VARINT) + _spelled(value)
+
+
+def bytes_field(number: int, content: bytes) -> bytes:
+    """Return a field of bytes: a string, a message, packed numbers."""
+    return _spelled(number << 3 | LENGTH) + _spelled(len(content)) + content
+
+
+def _spelled(value: int) -> bytes:
+    """A varint."""
+    digits = bytearray()
+    while value > 0x7F:
+        digits.append(value & 0x7F | 0x80)
+        value >>= 7
+    digits.append(value)
+    return bytes(digits)

@@ -14,6 +14,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from cfedge.bundle.onnx_fields import bytes_field, number_field
+
 __all__ = ["SCALE", "ZERO_POINT", "expected", "graph", "rows", "weights"]
 
 M, K, N = 3, 64, 24
@@ -68,51 +70,35 @@ def graph() -> bytes:
                 "Cast",
                 [f"i{name}"],
                 f"f{name}",
-                _string(1, "to") + _number(3, _FLOAT) + _number(20, 2),
+                _string(1, "to") + number_field(3, _FLOAT) + number_field(20, 2),
             ),
             _node("Mul", [f"f{name}", "scale"], f"y{name}"),
         ]
-    body = b"".join(_bytes(1, node) for node in nodes) + _string(2, "cfedge-doctor")
-    body += b"".join(_bytes(5, tensor) for tensor in tensors)
+    body = b"".join(bytes_field(1, node) for node in nodes) + _string(2, "cfedge-doctor")
+    body += b"".join(bytes_field(5, tensor) for tensor in tensors)
     body += (
-        _bytes(11, _value("x", _UINT8, [M, K]))
-        + _bytes(12, _value("y8", _FLOAT, [M, N]))
-        + _bytes(12, _value("y7", _FLOAT, [M, N]))
+        bytes_field(11, _value("x", _UINT8, [M, K]))
+        + bytes_field(12, _value("y8", _FLOAT, [M, N]))
+        + bytes_field(12, _value("y7", _FLOAT, [M, N]))
     )
     return (
-        _number(1, 8)
+        number_field(1, 8)
         + _string(2, "cfedge")
-        + _bytes(7, body)
-        + _bytes(8, _string(1, "") + _number(2, 13))
+        + bytes_field(7, body)
+        + bytes_field(8, _string(1, "") + number_field(2, 13))
     )
-
-
-def _varint(value: int) -> bytes:
-    out = bytearray()
-    while value > 127:
-        out.append(value & 127 | 128)
-        value >>= 7
-    return bytes([*out, value])
-
-
-def _number(field: int, value: int) -> bytes:
-    return _varint(field << 3) + _varint(value)
-
-
-def _bytes(field: int, value: bytes) -> bytes:
-    return _varint(field << 3 | 2) + _varint(len(value)) + value
 
 
 def _string(field: int, value: str) -> bytes:
-    return _bytes(field, value.encode())
+    return bytes_field(field, value.encode())
 
 
 def _tensor(name: str, kind: int, shape: Sequence[int], raw: bytes) -> bytes:
     return (
-        b"".join(_number(1, size) for size in shape)
-        + _number(2, kind)
+        b"".join(number_field(1, size) for size in shape)
+        + number_field(2, kind)
         + _string(8, name)
-        + _bytes(9, raw)
+        + bytes_field(9, raw)
     )
 
 
@@ -120,9 +106,11 @@ def _node(operator: str, inputs: Sequence[str], output: str, attribute: bytes = 
     encoded = (
         b"".join(_string(1, name) for name in inputs) + _string(2, output) + _string(4, operator)
     )
-    return encoded + (_bytes(5, attribute) if attribute else b"")
+    return encoded + (bytes_field(5, attribute) if attribute else b"")
 
 
 def _value(name: str, kind: int, shape: Sequence[int]) -> bytes:
-    dimensions = b"".join(_bytes(1, _number(1, size)) for size in shape)
-    return _string(1, name) + _bytes(2, _bytes(1, _number(1, kind) + _bytes(2, dimensions)))
+    dimensions = b"".join(bytes_field(1, number_field(1, size)) for size in shape)
+    return _string(1, name) + bytes_field(
+        2, bytes_field(1, number_field(1, kind) + bytes_field(2, dimensions))
+    )

@@ -16,6 +16,7 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
+from cfedge.bundle.onnx_fields import bytes_field, number_field
 from cfedge.runtime.session import open_session
 
 __all__ = ["Int8Table"]
@@ -85,54 +86,39 @@ def _graph(weight: NDArray[np.int8], bias: Floats) -> bytes:
         "one": np.array(1, np.float32),
         "bias": bias,
     }
-    graph = _bytes(2, b"table") + _node("DynamicQuantizeLinear", ["z"], ["rounded", "step", "zero"])
+    graph = bytes_field(2, b"table") + _node(
+        "DynamicQuantizeLinear", ["z"], ["rounded", "step", "zero"]
+    )
     inputs = ["rounded", "weight", "step", "one", "zero", "", "bias"]
     graph += _node("MatMulIntegerToFloat", inputs, ["scores"], "com.microsoft")
     for name, array in constants.items():
-        dims = b"".join(_number(1, size) for size in array.shape)
-        graph += _bytes(
+        dims = b"".join(number_field(1, size) for size in array.shape)
+        graph += bytes_field(
             5,
             dims
-            + _number(2, _TYPES[array.dtype])
-            + _bytes(8, name.encode())
-            + _bytes(9, array.tobytes()),
+            + number_field(2, _TYPES[array.dtype])
+            + bytes_field(8, name.encode())
+            + bytes_field(9, array.tobytes()),
         )
-    graph += _bytes(11, _value("z", (1, rows)))
-    graph += _bytes(12, _value("scores", (1, columns))) + _bytes(12, _value("step", ()))
-    opsets = _bytes(8, _bytes(1, b"") + _number(2, 17)) + _bytes(
-        8, _bytes(1, b"com.microsoft") + _number(2, 1)
+    graph += bytes_field(11, _value("z", (1, rows)))
+    graph += bytes_field(12, _value("scores", (1, columns))) + bytes_field(12, _value("step", ()))
+    opsets = bytes_field(8, bytes_field(1, b"") + number_field(2, 17)) + bytes_field(
+        8, bytes_field(1, b"com.microsoft") + number_field(2, 1)
     )
-    return _number(1, 8) + _bytes(7, graph) + opsets
+    return number_field(1, 8) + bytes_field(7, graph) + opsets
 
 
 def _node(kind: str, inputs: list[str], outputs: list[str], domain: str = "") -> bytes:
     """A NodeProto as the graph's field."""
-    names = b"".join(_bytes(1, name.encode()) for name in inputs) + b"".join(
-        _bytes(2, name.encode()) for name in outputs
+    names = b"".join(bytes_field(1, name.encode()) for name in inputs) + b"".join(
+        bytes_field(2, name.encode()) for name in outputs
     )
-    return _bytes(1, names + _bytes(4, kind.encode()) + _bytes(7, domain.encode()))
+    return bytes_field(1, names + bytes_field(4, kind.encode()) + bytes_field(7, domain.encode()))
 
 
 def _value(name: str, shape: tuple[int, ...]) -> bytes:
     """A ValueInfoProto of float32."""
-    dims = b"".join(_bytes(1, _number(1, size)) for size in shape)
-    return _bytes(1, name.encode()) + _bytes(2, _bytes(1, _number(1, _FLOAT) + _bytes(2, dims)))
-
-
-def _number(field: int, value: int) -> bytes:
-    """A field of protobuf's wire format: varint."""
-    return _varint(field << 3) + _varint(value)
-
-
-def _bytes(field: int, value: bytes) -> bytes:
-    """A field of protobuf's wire format: length-delimited."""
-    return _varint(field << 3 | 2) + _varint(len(value)) + value
-
-
-def _varint(value: int) -> bytes:
-    digits = bytearray()
-    while value > 127:
-        digits.append(value & 127 | 128)
-        value >>= 7
-    digits.append(value)
-    return bytes(digits)
+    dims = b"".join(bytes_field(1, number_field(1, size)) for size in shape)
+    return bytes_field(1, name.encode()) + bytes_field(
+        2, bytes_field(1, number_field(1, _FLOAT) + bytes_field(2, dims))
+    )
