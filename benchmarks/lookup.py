@@ -22,8 +22,9 @@ import record
 from numpy.typing import NDArray
 
 from cfedge.lookup import ClusterStatistics, Lookup
+from cfedge.lookup.cluster_table import COARSE_DIRECTIONS
 from cfedge.runtime.backbone import Trunk
-from cfedge.runtime.table import Int8Table
+from cfedge.runtime.coarse_table import CoarseTable
 from cfedge.train.features.signature import signature
 
 CLASSES, INPUTS = 15, 1000
@@ -103,7 +104,7 @@ def measure(population: Population, trunk: Trunk, texts: list[str], tasks: int) 
     rng = np.random.default_rng(tasks)
     signatures, inputs, truth = population.draw(tasks, rng)
     start = time.perf_counter()
-    lookup = Lookup(signatures, table=Int8Table)
+    lookup = Lookup(signatures, coarse=CoarseTable)
     built = time.perf_counter() - start
     exact = Lookup(signatures)
     runs, wake, plain_wake = [], [], []
@@ -130,7 +131,7 @@ def measure(population: Population, trunk: Trunk, texts: list[str], tasks: int) 
         "share_of_trunk_in_a_loop": float(np.median(loop) / np.median(runs)),
         "exact_after_a_trunk_run_us": float(np.median(plain_wake)),
         "exact_in_a_loop_us": float(np.median(plain)),
-        "through_the_table": lookup._table.rough is not None,
+        "coarse_scores_first": lookup._table.coarse is not None,
         "recall_of_the_exact_answer": float((found.task == expected.task).mean()),
         "same_as_exact_to_the_bit": all(
             getattr(found, name).tobytes() == getattr(expected, name).tobytes()
@@ -142,7 +143,10 @@ def measure(population: Population, trunk: Trunk, texts: list[str], tasks: int) 
             for value in (*vars(lookup).values(), *vars(lookup._table).values())
             if isinstance(value, np.ndarray) and value.base is None
         ),
-        "table_bytes": lookup._table.clusters.size if lookup._table.rough else 0,
+        "coarse_bytes": (COARSE_DIRECTIONS // 2 + 8)
+        * tasks
+        * CLASSES
+        * (lookup._table.coarse is not None),
         "build_seconds": built,
     }
 

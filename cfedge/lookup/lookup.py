@@ -22,7 +22,7 @@ it::
 Inputs are scored one by one: matrix products of another shape round otherwise, and an answer must
 not depend on its batch.
 
-Longer than other files: what is scored roughly and what exactly must agree, and is read together.
+Longer than other files: what is scored coarsely and what exactly must agree, and is read together.
 
 Letters: B batch, D width, C clusters, K kept directions, T tasks.
 """
@@ -39,14 +39,14 @@ from numpy.typing import NDArray
 
 from cfedge.errors import IncompatibleError, UsageError
 from cfedge.lookup.cluster_statistics import ClusterStatistics
-from cfedge.lookup.cluster_table import ClusterTable, RoughTable
+from cfedge.lookup.cluster_table import ClusterTable, MakeCoarse
 from cfedge.lookup.finite import finite, finite_rows
 from cfedge.lookup.fitted import Fitted
 from cfedge.lookup.kept import Keep
 from cfedge.lookup.lda import MIN_SPREAD
 from cfedge.lookup.match import TaskMatch, TaskMatches
 from cfedge.lookup.projection import Projection
-from cfedge.lookup.scored import Scored, best_outside, largest, least_of_best, nth_largest
+from cfedge.lookup.scored import Scored, best_outside, largest, least_of_best
 
 __all__ = ["Lookup"]
 
@@ -67,10 +67,9 @@ class Lookup:
     min_spread
         Of the directions that are kept. With 0 the scores are those of linear discriminant analysis
         exactly.
-    table
-        Scores many clusters roughly first; those that its error bound leaves are scored exactly, so
-        that the answers are the same; of very many clusters nearly always
-        (`cfedge.lookup.cluster_table`).
+    coarse
+        Makes coarse scores of many clusters, which come first; the best of them are scored exactly,
+        so that the answers are nearly always the same (`cfedge.lookup.cluster_table`).
     keep
         Gives what was computed of these very signatures before, or has it computed.
 
@@ -104,7 +103,7 @@ class Lookup:
         *,
         shrinkage: float | None = None,
         min_spread: float = MIN_SPREAD,
-        table: RoughTable | None = None,
+        coarse: MakeCoarse | None = None,
         keep: Keep[Fitted] | None = None,
     ) -> None:
         if shrinkage is not None and not 0 <= shrinkage <= 1:
@@ -128,7 +127,7 @@ class Lookup:
         self._starts = np.array(bounds[:-1])
         self.task_of = np.repeat(np.arange(len(self.tasks)), np.diff(bounds))
         self._project = Projection(fitted.space)
-        self._table = ClusterTable(fitted.clusters, fitted.offsets, table, self._project.weight)
+        self._table = ClusterTable(fitted.clusters, fitted.offsets, coarse, self._project.weight)
         self.directions, self.width = self._project.basis.shape
 
     def scored(self, row: Floats, position: int = 0) -> Scored:
@@ -141,36 +140,31 @@ class Lookup:
         """
         z = self._project(row)
         square = finite(float(z.dot(z)), position)
-        if self._table.rough is None:
-            return Scored(z, square, self._table.exact(z), None)
-        return Scored(z, square, *self._table.rough(z), self._table.coarse)
+        if self._table.coarse is None:
+            return Scored(z, square, self._table.exact(z))
+        return Scored(z, square, self._table.coarse(z), coarse=True)
 
     def match(self, scored: Scored) -> TaskMatch:
-        """Return the two best tasks.
-
-        Through the rough table: the two best tasks score no less than the lower of any two tasks'
-        clusters, here the best roughly: the second of them is scored exactly, the first is far
-        better mostly. What is roughly below that by more than the error is out. Coarse scores are
-        compared with the second best one's coarse score.
+        """Return the two best tasks; of coarse scores, among the clusters that are not far below the
+        second best one's.
         """
-        z, square, scores, error, coarse = scored
-        if error is None:
-            nearest = scores.argmax()
-            task: int = self.task_of.item(nearest)
-            best: float = scores.item(nearest)
-            if len(self.tasks) == 1:
-                return TaskMatch(task, -1, best, math.inf, square - 2.0 * best)
-            rival = best_outside(scores, self.spans[task])
-            runner_up: int = self.task_of.item(rival)
-            return TaskMatch(task, runner_up, best, best - scores.item(rival), square - 2.0 * best)
-        likely = int(scores.argmax())
-        rival = best_outside(scores, self.spans[self.task_of.item(likely)])
-        least = float(scores[rival])
-        if not coarse:
-            exactly = float(self._table.clusters[rival].dot(z)) - float(self._table.offsets[rival])
-            least = min(float(scores[likely]) - error, exactly)
-        kept = (scores >= least - error).nonzero()[0]
-        exact, tasks = self._table.some(z, kept), self.task_of[kept]
+        _, square, scores, coarse = scored
+        nearest = int(scores.argmax())
+        task: int = self.task_of.item(nearest)
+        if coarse:
+            return self._match_exactly(scored, self.spans[task])
+        best: float = scores.item(nearest)
+        if len(self.tasks) == 1:
+            return TaskMatch(task, -1, best, math.inf, square - 2.0 * best)
+        rival = best_outside(scores, self.spans[task])
+        runner_up: int = self.task_of.item(rival)
+        return TaskMatch(task, runner_up, best, best - scores.item(rival), square - 2.0 * best)
+
+    def _match_exactly(self, scored: Scored, likely: slice) -> TaskMatch:
+        """The two best tasks, where the clusters of one are `likely` the best."""
+        z, square, scores, _ = scored
+        kept = self._table.near(scores, scores.item(best_outside(scores, likely)))
+        exact, tasks = self._table.some(z, kept), self.task_of.take(kept)
         first = int(exact.argmax())
         task, best = int(tasks[first]), float(exact[first])
         if len(self.tasks) == 1:
@@ -195,7 +189,7 @@ class Lookup:
 
     def task_scores(self, scored: Scored) -> Floats:
         """Return the best cluster score of all tasks, float32 [T]."""
-        exact = scored.clusters if scored.error is None else self._table.exact(scored.z)
+        exact = self._table.exact(scored.z) if scored.coarse else scored.clusters
         scores: Floats = np.maximum.reduceat(exact, self._starts)
         return scores
 
@@ -222,15 +216,12 @@ class Lookup:
         return np.insert(kept, at, own[best]), np.insert(scores, at, exact[best])
 
     def _best(self, scored: Scored, count: int) -> tuple[NDArray[np.intp], Floats]:
-        z, _, rough, error, coarse = scored
-        if error is None:
-            scores = rough[: len(self.task_of)]
+        z, _, scores, coarse = scored
+        if not coarse:
+            scores = scores[: len(self.task_of)]
             kept = np.arange(count) if count == len(scores) else largest(scores, count)
             return kept, scores.take(kept)
-        least = least_of_best(rough, count)
-        if not coarse:  # of the last of them, exactly
-            least = nth_largest(self._table.some(z, (rough >= least).nonzero()[0]), count)
-        likely = (rough >= least - error).nonzero()[0]
+        likely = self._table.near(scores, least_of_best(scores, count))
         exact = self._table.some(z, likely)
         among = largest(exact, count)
         return likely[among], exact[among]

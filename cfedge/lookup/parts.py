@@ -14,7 +14,7 @@ from cfedge.lookup.background import Background
 from cfedge.lookup.class_gaussians import OF_ALL_VIEWS, OF_ONE_VIEW, Shared
 from cfedge.lookup.class_table import ClassTable
 from cfedge.lookup.cluster_statistics import ClusterStatistics
-from cfedge.lookup.cluster_table import RoughTable
+from cfedge.lookup.cluster_table import MakeCoarse
 from cfedge.lookup.familiarity import Familiarity
 from cfedge.lookup.fitted import Fitted
 from cfedge.lookup.kept import Keep, KeepPart, Records
@@ -56,9 +56,9 @@ class Made:
 
     Parameters
     ----------
-    signatures, background, keep
+    signatures, background, keep, class_bytes
         See `cfedge.lookup.Router`.
-    table
+    coarse
         Of the trunk's part.
     """
 
@@ -67,17 +67,18 @@ class Made:
         signatures: Signatures,
         background: Background | None,
         keep: KeepPart | None,
-        table: RoughTable | None,
+        coarse: MakeCoarse | None,
+        class_bytes: int,
     ) -> None:
         self._signatures, self._background = signatures, background
-        self._keep, self._rough = keep, table
+        self._keep, self._coarse, self._class_bytes = keep, coarse, class_bytes
         self._made: dict[tuple[type, str], Any] = {}
         self._making = threading.Lock()
 
     def lookup(self, part: str) -> Lookup:
         """Return the scores by class means and one covariance for all."""
-        table, keep = self._rough if part == "trunk" else None, self._keeping(part, Fitted)
-        return self._once(Lookup, part, lambda: Lookup(self._of(part), table=table, keep=keep))
+        coarse, keep = self._coarse if part == "trunk" else None, self._keeping(part, Fitted)
+        return self._once(Lookup, part, lambda: Lookup(self._of(part), coarse=coarse, keep=keep))
 
     @cached_property
     def slices(self) -> Slices | None:
@@ -92,7 +93,14 @@ class Made:
 
         def make() -> ClassTable:
             strength = OF_ALL_VIEWS if part == "trunk" and self.slices else OF_ONE_VIEW
-            return ClassTable(self._of(part), lookup, keep=keep, records=records, strength=strength)
+            return ClassTable(
+                self._of(part),
+                lookup,
+                kept_bytes=self._class_bytes,
+                keep=keep,
+                records=records,
+                strength=strength,
+            )
 
         return self._once(ClassTable, part, make)
 

@@ -26,8 +26,8 @@ from numpy.typing import NDArray
 
 from cfedge.lookup.background import Background
 from cfedge.lookup.class_gaussians import tail_weight, task_evidence, temperature
-from cfedge.lookup.class_table import ClassTable
-from cfedge.lookup.cluster_table import RoughTable
+from cfedge.lookup.class_table import KEPT_BYTES, ClassTable
+from cfedge.lookup.cluster_table import MakeCoarse
 from cfedge.lookup.evidence import Closer, Evidence, decide
 from cfedge.lookup.familiarity import Familiarity, Terms
 from cfedge.lookup.kept import KeepPart
@@ -58,10 +58,12 @@ class Router:
         all of them once, and for a task's again when its classes are needed and not in memory.
     margins
         Below which an input gets a further stage; None: never.
-    table
+    coarse
         Of the first stage, for many clusters; see `Lookup`.
     background
         What inputs of no task look like; None: the tasks are their own background.
+    class_bytes
+        Of the further stages' classes in memory, a stage.
     keep
         Gives what was computed of a part's statistics before, or has it computed; None: anew.
 
@@ -82,11 +84,12 @@ class Router:
         signatures: Signatures,
         margins: Margins | None = None,
         *,
-        table: RoughTable | None = None,
+        coarse: MakeCoarse | None = None,
         background: Background | None = None,
         keep: KeepPart | None = None,
+        class_bytes: int = KEPT_BYTES,
     ) -> None:
-        self._made = Made(signatures, background, keep, table)
+        self._made = Made(signatures, background, keep, coarse, class_bytes)
         self.first = self._made.lookup("trunk")
         self.tasks, self.spans = self.first.tasks, self.first.spans
         self._width = self.first.width

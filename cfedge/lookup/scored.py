@@ -38,19 +38,14 @@ class Scored(NamedTuple):
     square
         z' z: a distance is square - 2 score.
     clusters
-        float32, the scores of the clusters, and after them -inf for what fills the last block up;
-        each wrong by `error` at most.
-    error
-        None: they are exact.
+        float32, the scores of the clusters, and after them -inf for what fills the last block up.
     coarse
-        Whether they are of the strongest directions alone: then they compare with each other, and
-        `error` is what is allowed for.
+        Whether they are of the strongest directions alone: then they compare with each other.
     """
 
     z: Floats
     square: float
     clusters: Floats
-    error: float | None
     coarse: bool = False
 
 

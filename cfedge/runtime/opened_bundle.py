@@ -31,12 +31,12 @@ from cfedge.runtime.adapter import Adapter
 from cfedge.runtime.adapters import Adapters
 from cfedge.runtime.answering import Answering
 from cfedge.runtime.backbone import Encoded
+from cfedge.runtime.coarse_table import CoarseTable
 from cfedge.runtime.encoder import Encoder
 from cfedge.runtime.false_reject import FalseReject, Limits
 from cfedge.runtime.heads import Heads
 from cfedge.runtime.kept_tables import KeptTables
 from cfedge.runtime.prediction import Prediction
-from cfedge.runtime.table import Int8Table
 from cfedge.runtime.task_files import OpenedTask, Signatures, has_same_files
 
 if TYPE_CHECKING:
@@ -247,7 +247,7 @@ class OpenedBundle:
         self.router: Finder = RULES[self.manifest.lookup].router(
             Signatures(self.tasks, self.manifest),
             self.manifest.margins,
-            table=Int8Table,
+            coarse=CoarseTable,
             background=self._background,
             keep=self._keep,
         )

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from cfedge.errors import IncompatibleError
 from cfedge.lookup.background import Background
 from cfedge.lookup.cluster_statistics import ClusterStatistics
-from cfedge.lookup.cluster_table import RoughTable
+from cfedge.lookup.cluster_table import MakeCoarse
 from cfedge.lookup.kept import KeepPart
 from cfedge.lookup.rules.rule import Arrays
 from cfedge.lookup.rules.whole_encoder import Scorer, WholeEncoder
@@ -88,11 +88,11 @@ class BehindTail:
         signatures: Mapping[str, Any],
         margins: Margins | None = None,
         *,
-        table: RoughTable | None = None,
+        coarse: MakeCoarse | None = None,
         background: Background | None = None,
         keep: KeepPart | None = None,
     ) -> WholeEncoder:
-        """Return what finds the task; `table` and `keep` are of no use to it."""
+        """Return what finds the task; `coarse` and `keep` are of no use to it."""
         names = sorted(signatures)
         if not names:
             raise IncompatibleError(

@@ -9,7 +9,7 @@ from typing import Any
 
 from cfedge.lookup.background import Background
 from cfedge.lookup.cluster_statistics import ClusterStatistics
-from cfedge.lookup.cluster_table import RoughTable
+from cfedge.lookup.cluster_table import MakeCoarse
 from cfedge.lookup.kept import KeepPart
 from cfedge.lookup.router import Router
 from cfedge.lookup.rules.rule import Arrays
@@ -50,9 +50,9 @@ class ClassClusters:
         signatures: Mapping[str, Any],
         margins: Margins | None = None,
         *,
-        table: RoughTable | None = None,
+        coarse: MakeCoarse | None = None,
         background: Background | None = None,
         keep: KeepPart | None = None,
     ) -> Router:
         """Return the router of up to three stages."""
-        return Router(signatures, margins, table=table, background=background, keep=keep)
+        return Router(signatures, margins, coarse=coarse, background=background, keep=keep)

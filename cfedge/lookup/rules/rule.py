@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from cfedge.lookup.background import Background
 from cfedge.lookup.cluster_statistics import ClusterStatistics
-from cfedge.lookup.cluster_table import RoughTable
+from cfedge.lookup.cluster_table import MakeCoarse
 from cfedge.lookup.kept import KeepPart
 from cfedge.lookup.signature import TaskSignature
 from cfedge.margins import Margins
@@ -85,7 +85,7 @@ class LookupRule(Protocol):
         signatures: Mapping[str, Any],
         margins: Margins | None = None,
         *,
-        table: RoughTable | None = None,
+        coarse: MakeCoarse | None = None,
         background: Background | None = None,
         keep: KeepPart | None = None,
     ) -> Finder:

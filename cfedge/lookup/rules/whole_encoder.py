@@ -33,7 +33,7 @@ __all__ = ["Score", "Scorer", "WholeEncoder"]
 Floats = NDArray[np.float32]
 
 #: Of an input of which nothing is known yet.
-_UNSEEN = Scored(np.zeros(0, np.float32), 0.0, np.zeros(0, np.float32), None)
+_UNSEEN = Scored(np.zeros(0, np.float32), 0.0, np.zeros(0, np.float32))
 
 
 class Score(NamedTuple):
@@ -117,7 +117,7 @@ class WholeEncoder:
         """
         finite(float(tail.dot(tail)), evidence.position)
         classes, square = self._scorer(tail)
-        scored = Scored(tail, square, classes, None)
+        scored = Scored(tail, square, classes)
         match = self._match(scored)
         return evidence._replace(stages=match.stages, scored=scored, first=match)
 

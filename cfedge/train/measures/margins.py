@@ -14,6 +14,7 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -30,7 +31,7 @@ from cfedge.lookup import (
     decide,
 )
 from cfedge.margins import SECOND_SHARES, TAIL_SHARE, Margins
-from cfedge.runtime.table import Int8Table
+from cfedge.runtime.coarse_table import CoarseTable
 from cfedge.train.measures.conformal import conformal_threshold
 from cfedge.train.measures.folds import Folds
 
@@ -54,6 +55,8 @@ UNSEEN_CHANGES = 0.002
 #: lie far apart, a tenth is enough (docs/decisions/0059-single-classes.md).
 MANY = 10_000
 LESS_SHARES = 0.1, 0.2
+#: Of a stage's classes in memory: so those of ten thousand tasks are made once each.
+_CLASS_BYTES = 1 << 30
 
 
 def route(
@@ -68,8 +71,7 @@ def route(
     of signatures that they are not in, with the margins of the one that ships.
 
     Where the margin of the third stage is that of one input, that one alone is answered by its
-    second: a third that it gets by setting the margin says nothing of inputs to come. No further
-    stage is taken twice; the first is, since its scores are not kept.
+    second: a third that it gets by setting the margin says nothing of inputs to come.
 
     Parameters
     ----------
@@ -90,17 +92,16 @@ def route(
         It is not.
     """
     check_tail_share(tail_share)
-    router = Router(signatures, table=Int8Table, background=background)
+    make = partial(Router, coarse=CoarseTable, class_bytes=_CLASS_BYTES)
+    router = make(signatures, background=background)
     rows = [row for pair in held_out.values() for row in zip(pair.trunk, pair.tail, strict=True)]
     parts = _parts(rows, held_out, folds)
-    judges = {
-        part: Router(Without(signatures, folds, part), table=Int8Table) if folds else router
-        for part in sorted(set(parts))
-    }
+    judges = dict.fromkeys(sorted(set(parts)), router)
+    if folds:
+        judges = {part: make(Without(signatures, folds, part)) for part in judges}
     # Of each input what is decided, and no more: the scores of a thousand tasks' clusters take 50 kB.
-    found = [
-        decide(judges[part].begin(trunk)) for part, (trunk, _) in zip(parts, rows, strict=True)
-    ]
+    pairs = zip(parts, rows, strict=True)
+    found = [decide(judges[part].begin(trunk)) for part, (trunk, _) in pairs]
     #: A distance is a sum over directions, and each lookup keeps its own.
     scale = [router.first.directions / judges[part].first.directions for part in parts]
     if len(router.tasks) > 1:
