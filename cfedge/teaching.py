@@ -27,7 +27,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from cfedge.arguments import from_python
-from cfedge.margins import TAIL_SHARE
 from cfedge.progress import Progress
 from cfedge.train.certify.certificates import Certificates, certificates
 from cfedge.train.certify.task_certificate import TaskCertificate
@@ -327,13 +326,14 @@ class Workspace(WorkspaceFolder):
         return TaskCertificate.when_read(read)
 
     @from_python
-    def certificates(self, *, tail_share: float = TAIL_SHARE) -> Certificates:
+    def certificates(self, *, tail_share: float | None = None) -> Certificates:
         """Return what is certified of every task, with all tasks of the workspace together.
 
         Parameters
         ----------
         tail_share
-            The largest share of inputs that the lookup may run through the frozen tail.
+            The largest share of inputs that the lookup may run through the frozen tail; None: .4, or
+            more where few inputs are held out.
         """
         return certificates(self, tail_share=tail_share)
 

@@ -60,7 +60,12 @@ FALSE_REJECT = Annotated[
 ]
 TAIL_SHARE = Annotated[
     float | None,
-    typer.Option(help="Largest share of inputs that may run the frozen tail; 0.4 unless given."),
+    typer.Option(
+        help=(
+            "Largest share of inputs that may run the frozen tail; unless given 0.4, or more where"
+            " fewer than 500 inputs are held out."
+        )
+    ),
 ]
 LOOKUP = Annotated[
     str | None,
@@ -111,7 +116,6 @@ def export(
     fewest threads that keep to them. Give that number to predict --threads or Engine.open. The
     scheme and the cut were chosen by init.
     """
-    from cfedge import margins
     from cfedge.train.measures.certificate import FALSE_REJECT_RATE
     from cfedge.train.workspace.folder import WorkspaceFolder
     from cfedge_export.merged import export_merged
@@ -134,7 +138,7 @@ def export(
         gate=gate,
         budget=budget,
         false_reject_rate=FALSE_REJECT_RATE if false_reject is None else false_reject,
-        tail_share=margins.TAIL_SHARE if tail_share is None else tail_share,
+        tail_share=tail_share,
         lookup=lookup,
         synthetic_golden=synthetic_golden,
         replace=replace,

@@ -59,7 +59,8 @@ SHARE = Annotated[
     float | None,
     typer.Option(
         help=(
-            "Largest share of inputs that may run the frozen tail, as for export; 0.4 unless given."
+            "Largest share of inputs that may run the frozen tail, as for export; unless given 0.4,"
+            " or more where fewer than 500 inputs are held out."
         )
     ),
 ]
@@ -86,7 +87,6 @@ def inspect_tasks(
     come. --model also shows what the lookup's own model expects, and whether the held-out inputs
     agree.
     """
-    from cfedge.margins import TAIL_SHARE
     from cfedge.train.certify.advice import advice
     from cfedge.train.certify.certificates import certificates, inspected
     from cfedge.train.workspace.folder import WorkspaceFolder
@@ -95,8 +95,7 @@ def inspect_tasks(
     if paper:
         inspect_paper(opened, json=json)
         return
-    share = TAIL_SHARE if tail_share is None else tail_share
-    certified = certificates(opened, tail_share=share)
+    certified = certificates(opened, tail_share=tail_share)
     rows = [task.record() for task in certified.tasks.values()]
     if not rows and not json:
         say(f"{workspace}: no task yet; add one with: cfedge add {workspace} NAME --data FILE")
@@ -115,7 +114,7 @@ def inspect_tasks(
     _print_inspected(f"{workspace}", rows)
     if models:
         print_models(rows, models, mixtures=mixtures)
-        say(_looks(rows, share))
+        say(_looks(rows))
     elif model or mixtures:
         say(
             f"the lookup {opened.lookup} has no first stage with a model of its own: it runs every"
@@ -125,7 +124,7 @@ def inspect_tasks(
         say(line)
 
 
-def _looks(rows: Sequence[Mapping[str, Any]], share: float) -> str:
+def _looks(rows: Sequence[Mapping[str, Any]]) -> str:
     """How many held-out inputs were looked at again, and how many behind the frozen tail."""
     total = sum(row["held_out"] for row in rows) or 1
     closer, tails = (
@@ -134,8 +133,8 @@ def _looks(rows: Sequence[Mapping[str, Any]], share: float) -> str:
     )
     return (
         f"The margin of {closer:.0%} of the held-out inputs was thin, so the lookup compared them a"
-        f" second time. For {tails:.0%} it ran the frozen tail too; it may do so for up to"
-        f" {share:.0%} (--tail-share)"
+        f" second time. For {tails:.0%} it ran the frozen tail too; for how many it may is set by"
+        " --tail-share"
     )
 
 

@@ -19,7 +19,6 @@ from cfedge.bundle.manifest import Backbone, Manifest, Task
 from cfedge.calibration import Odds
 from cfedge.errors import WorkspaceError
 from cfedge.inputs.modality import Input
-from cfedge.margins import TAIL_SHARE
 from cfedge.progress import Progress, Quiet
 from cfedge.runtime.engine import Engine
 from cfedge.train.certify.answer_odds import answer_odds
@@ -42,7 +41,7 @@ def build(
     progress: Progress | None = None,
     *,
     false_reject_rate: float = FALSE_REJECT_RATE,
-    tail_share: float = TAIL_SHARE,
+    tail_share: float | None = None,
     lookup: str | None = None,
     synthetic_golden: bool = False,
 ) -> Bundle:

@@ -17,7 +17,6 @@ from cfedge.bundle.manifest import serialize
 from cfedge.bundle.reading import parse
 from cfedge.errors import StorageError
 from cfedge.lookup.rules import rule_named
-from cfedge.margins import TAIL_SHARE
 from cfedge.outside import check_folder
 from cfedge.progress import Progress
 from cfedge.runtime.engine import Engine
@@ -64,7 +63,7 @@ def export(
     gate: parity_gate.Gate | None = None,
     budget: Budget | None = None,
     false_reject_rate: float = FALSE_REJECT_RATE,
-    tail_share: float = TAIL_SHARE,
+    tail_share: float | None = None,
     lookup: str | None = None,
     synthetic_golden: bool = False,
     replace: bool = False,

@@ -36,7 +36,7 @@ from cfedge.lookup import (
 from cfedge.lookup.class_gaussians import task_evidence, temperature
 from cfedge.lookup.evidence import Evidence
 from cfedge.lookup.router import CANDIDATES
-from cfedge.margins import SECOND_SHARES, Margins
+from cfedge.margins import SECOND_SHARES, TAIL_SHARE, Margins
 from cfedge.runtime.adapter import load_adapter
 from cfedge.runtime.encoder import Encoder
 from cfedge.train.features.signature import exact_statistics, learn_signature
@@ -405,6 +405,31 @@ def test_more_inputs_are_looked_at_again_where_that_changes_more_tasks_and_fewer
             assert (margins.second_share, margins.second) == (shares[place], limits[place])
 
 
+def test_of_few_held_out_inputs_all_that_are_looked_at_again_get_a_third_look_if_it_changes_any(
+    stages: dict[str, TaskSignature], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    router, found = route(stages, hold_out(0.3))
+    share = router.margins.second_share
+    again = [one.margin for one in _second_looks(router, hold_out(0.3))]
+    # The widest margin is what sets the third's, so it alone says nothing of inputs to come.
+    assert (taken(found) == 3).sum() == len(again) - 1
+    assert router.margins.third == math.nextafter(max(again), math.inf)
+    assert router.margins.tail_share == max(TAIL_SHARE, share)
+    asked, few = route(stages, hold_out(0.3), tail_share=0.1)
+    assert (asked.margins.tail_share, (taken(few) == 3).sum() <= 30) == (0.1, True)
+    monkeypatch.setattr(margins_module, "UNSEEN_CHANGES", 1 / 300)  # so of 300 one may go unseen
+    enough, capped = route(stages, hold_out(0.3))
+    assert enough.margins.tail_share == TAIL_SHARE
+    assert (taken(capped) == 3).sum() <= TAIL_SHARE * 300
+    assert enough.margins.third < router.margins.third
+
+
+def _second_looks(router: Router, held_out: dict[str, Features]) -> list[TaskMatch]:
+    rows = [trunk for pair in held_out.values() for trunk in pair.trunk]
+    begun = [router.begin(trunk) for trunk in rows]
+    return [decide(router.refine(one)) for one in begun if one.first.margin < router.margins.second]
+
+
 def test_of_held_out_inputs_no_scores_are_kept(
     stages: dict[str, TaskSignature], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -526,7 +551,7 @@ def test_a_stored_signature_unpacks_the_part_that_is_asked_for_alone(
 def looking_again(tiny_bundle: Path) -> Engine:
     """An engine that looks at two inputs of three again, and at one of three a third time."""
     bundle = read(tiny_bundle)
-    manifest = bundle.manifest
+    manifest = dataclasses.replace(bundle.manifest, margins=Margins())
     for name, share in (("second", 0.7), ("third", 0.4)):
         margins = [
             one.margin or 0 for one in Engine(Bundle(manifest, bundle.objects)).predict(TEXTS)

@@ -22,8 +22,7 @@ from cfedge.runtime.adapter import Adapter
 from cfedge.runtime.encoder import Encoder
 from cfedge.train.certify.right_answers import asked_scores
 from cfedge.train.certify.shipped import Shipped
-from cfedge.train.measures.folds import Folds
-from cfedge.train.measures.margins import Without
+from cfedge.train.measures.folds import Folds, Without
 from cfedge.train.measures.odds import Outcomes, odds_of
 from cfedge.train.measures.temperature import log_softmax
 from cfedge.train.workspace.folder import WorkspaceFolder

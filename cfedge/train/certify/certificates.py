@@ -14,7 +14,6 @@ from numpy.typing import NDArray
 
 from cfedge.lookup.ood import ood_score
 from cfedge.lookup.rules import RULES
-from cfedge.margins import TAIL_SHARE
 from cfedge.meanings import Meanings
 from cfedge.progress import Progress
 from cfedge.train.certify.inspection import Inspection, inspect, mixture_bounds
@@ -47,7 +46,7 @@ def certificates(
     workspace: WorkspaceFolder,
     of: Collection[str] | None = None,
     *,
-    tail_share: float = TAIL_SHARE,
+    tail_share: float | None = None,
 ) -> Certificates:
     """Certify every task of a workspace against all of them.
 

@@ -12,7 +12,6 @@ from numpy.typing import NDArray
 
 from cfedge.lookup import TaskMatches
 from cfedge.lookup.finder import Finder
-from cfedge.margins import TAIL_SHARE
 from cfedge.train.certify.caught import with_caught
 from cfedge.train.certify.right_answers import right_answers
 from cfedge.train.certify.routing import routed
@@ -53,7 +52,7 @@ def judged(
     made: Shipped | None = None,
     *,
     false_reject_rate: float = FALSE_REJECT_RATE,
-    tail_share: float = TAIL_SHARE,
+    tail_share: float | None = None,
 ) -> Judged:
     """Judge all tasks of a workspace.
 

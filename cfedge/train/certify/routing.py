@@ -6,15 +6,16 @@ from __future__ import annotations
 
 from cfedge.lookup import Background, TaskMatch, TaskMatches
 from cfedge.lookup.finder import Finder
-from cfedge.margins import SECOND_SHARES, TAIL_SHARE, Margins
+from cfedge.margins import SECOND_SHARES, Margins
 from cfedge.train.certify.shipped import Shipped
-from cfedge.train.measures.margins import Without, check_tail_share, margin_quantile, route
+from cfedge.train.measures.folds import Without
+from cfedge.train.measures.margins import check_tail_share, margin_quantile, route
 
 __all__ = ["routed"]
 
 
 def routed(
-    made: Shipped, background: Background | None = None, *, tail_share: float = TAIL_SHARE
+    made: Shipped, background: Background | None = None, *, tail_share: float | None = None
 ) -> tuple[Finder, dict[str, TaskMatches]]:
     """Return the lookup that ships, and by task what is made of its held-out inputs.
 

@@ -26,8 +26,7 @@ from cfedge.lookup.finder import Finder
 from cfedge.lookup.ood import joined
 from cfedge.lookup.rules import DEFAULT, RULES, LookupRule
 from cfedge.train.measures.conformal import conformal_threshold
-from cfedge.train.measures.folds import Folds
-from cfedge.train.measures.margins import Without
+from cfedge.train.measures.folds import Folds, Without
 
 __all__ = [
     "ACCEPTED_SHARES",

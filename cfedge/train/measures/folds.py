@@ -14,7 +14,7 @@ Letters: N held-out examples, C classes.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -24,7 +24,7 @@ from cfedge.bundle.arrays import dump_arrays, load_arrays
 from cfedge.lookup import Features, TaskSignature
 from cfedge.lookup.rules import Signature
 
-__all__ = ["FOLDS", "Folds", "dealt"]
+__all__ = ["FOLDS", "Folds", "Without", "dealt"]
 
 #: Parts of the held-out examples: with a fifth held out, a signature for one is made of 95 % of all
 #: examples. Each costs a lookup of all tasks when they are certified.
@@ -89,6 +89,22 @@ class Folds(NamedTuple):
                 for part in sorted(parts)
             ),
         )
+
+
+class Without(Mapping[str, Any]):
+    """All tasks' signatures without one part of their held-out inputs, made when asked for."""
+
+    def __init__(self, whole: Mapping[str, Any], folds: Mapping[str, Folds], part: int) -> None:
+        self._whole, self._folds, self._part = whole, folds, part
+
+    def __getitem__(self, name: str) -> Any:
+        return self._folds[name].but(self._part) or self._whole[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._whole)
+
+    def __len__(self) -> int:
+        return len(self._whole)
 
 
 def dealt(features: Features, classes: NDArray[np.int64]) -> NDArray[np.int64]:

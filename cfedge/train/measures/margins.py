@@ -5,17 +5,19 @@ Those with the thinnest margins get a second stage: the least of `SECOND_SHARES`
 more than `UNSEEN_CHANGES` of all whose task further stages would change, among the largest of these
 shares; where `MANY` inputs are held out it may be one of `LESS_SHARES`. Of them some get a third: so
 many that all but `UNSEEN_CHANGES` of all get one where it says another task than the second, but no
-more than a stated share of all, since a third stage runs the frozen tail. That asks for no labels,
-so what the labels then count (`cfedge.train.measures.certificate`) is not chosen by them.
+more than a share of all, since a third stage runs the frozen tail. Where so few inputs are held out
+that not one such change may go unseen, the largest margin that was seen is not the largest there
+is: then all that get a second stage get a third, if it changes any (docs/decisions/0065-few.md).
+That asks for no labels, so what the labels then count (`cfedge.train.measures.certificate`) is not
+chosen by them.
 """
 
 from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -33,13 +35,12 @@ from cfedge.lookup import (
 from cfedge.margins import SECOND_SHARES, TAIL_SHARE, Margins
 from cfedge.runtime.coarse_table import CoarseTable
 from cfedge.train.measures.conformal import conformal_threshold
-from cfedge.train.measures.folds import Folds
+from cfedge.train.measures.folds import Folds, Without
 
 __all__ = [
     "LESS_SHARES",
     "MANY",
     "UNSEEN_CHANGES",
-    "Without",
     "check_tail_share",
     "margin_quantile",
     "route",
@@ -65,7 +66,7 @@ def route(
     folds: Mapping[str, Folds] | None = None,
     background: Background | None = None,
     *,
-    tail_share: float = TAIL_SHARE,
+    tail_share: float | None = None,
 ) -> tuple[Router, dict[str, TaskMatches]]:
     """Return the router that ships, and what is made of each task's held-out inputs: by the lookup
     of signatures that they are not in, with the margins of the one that ships.
@@ -84,7 +85,8 @@ def route(
     background
         See `cfedge.lookup.Router`.
     tail_share
-        Of all held-out inputs, those that may get a third stage, in [0, 1].
+        Of all held-out inputs, those that may get a third stage, in [0, 1]; None: `TAIL_SHARE`, and
+        of few all that get a second.
 
     Raises
     ------
@@ -113,9 +115,9 @@ def route(
     return router, _by_task(matches, held_out)
 
 
-def check_tail_share(tail_share: float) -> None:
+def check_tail_share(tail_share: float | None) -> None:
     """Refuse what is no share of the inputs (UsageError)."""
-    if not 0 <= tail_share <= 1:
+    if tail_share is not None and not 0 <= tail_share <= 1:
         raise UsageError(f"tail share: expected a share in [0, 1], found {tail_share}")
 
 
@@ -124,7 +126,7 @@ def _look_closer(
     parts: Sequence[int],
     found: list[TaskMatch],
     rows: Sequence[tuple[Floats, Floats]],
-    tail_share: float,
+    tail_share: float | None,
 ) -> Margins:
     """Return the margins that the first stages of all rows, `found`, lead to, and put what further
     stages make of the thin ones in their places; `rows` are features behind trunk and tail.
@@ -136,7 +138,12 @@ def _look_closer(
     share, second = _second(begun, changed)
     thin = _below(begun, second)
     once, twice = ([stage[row] for row in thin] for stage in (closer, deeper))
-    third, setter = _third(once, twice, len(found), tail_share)
+    if tail_share is None and int(UNSEEN_CHANGES * len(found)) == 0:
+        tail_share = max(TAIL_SHARE, share)
+        third, setter = _every(once, twice)
+    else:
+        tail_share = TAIL_SHARE if tail_share is None else tail_share
+        third, setter = _third(once, twice, len(found), tail_share)
     for place, row in enumerate(thin):
         needed = place != setter and once[place].margin < third
         found[row] = deeper[row] if needed else closer[row]
@@ -149,22 +156,6 @@ def _by_task(matches: list[TaskMatch], held_out: Mapping[str, Features]) -> dict
         name: TaskMatches.stacked(list(itertools.islice(left, len(pair.trunk))))
         for name, pair in held_out.items()
     }
-
-
-class Without(Mapping[str, Any]):
-    """All tasks' signatures without one part of their held-out inputs, made when asked for."""
-
-    def __init__(self, whole: Mapping[str, Any], folds: Mapping[str, Folds], part: int) -> None:
-        self._whole, self._folds, self._part = whole, folds, part
-
-    def __getitem__(self, name: str) -> Any:
-        return self._folds[name].but(self._part) or self._whole[name]
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._whole)
-
-    def __len__(self) -> int:
-        return len(self._whole)
 
 
 def _further(
@@ -215,6 +206,14 @@ def _second(begun: list[TaskMatch], changed: list[int]) -> tuple[float, float]:
         if sum(begun[row].margin >= second for row in changed) <= unseen:
             return share, second
     return SECOND_SHARES[-1], margin_quantile(begun, SECOND_SHARES[-1])
+
+
+def _every(closer: list[TaskMatch], deeper: list[TaskMatch]) -> tuple[float, int | None]:
+    """As `_third`, for all if a third stage changes any."""
+    if all(one.task == other.task for one, other in zip(closer, deeper, strict=True)):
+        return 0.0, None
+    widest = max(range(len(closer)), key=lambda place: closer[place].margin)
+    return math.nextafter(closer[widest].margin, math.inf), widest
 
 
 def _third(
