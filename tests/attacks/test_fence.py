@@ -88,7 +88,7 @@ def test_the_doctor_refuses_what_is_not_listed(tiny_bundle: Path) -> None:
 
 #: Who may build an engine or open a session, and why no foreign bytes do harm there.
 BUILDERS = {
-    "cfedge.runtime.table": "opens a graph that it makes itself",
+    "cfedge.runtime.coarse_table": "opens a graph that it makes itself",
     "cfedge.runtime.verify_here": "runs in a child, or in tests",
     "cfedge.publish.restate_child": "runs in a child, or in tests",
     "cfedge.doctor.trial": "is a child",

@@ -75,7 +75,7 @@ def test_what_was_computed_once_is_not_again_and_the_answers_are_the_same(
     assert answers(tiny_bundle) == first
     assert answers(tiny_bundle, adapter_bytes=0) == first
     bundle = read(tiny_bundle)  # a new bundle of the same signatures needs nothing either
-    margins = dataclasses.replace(bundle.manifest.margins, third=0.0)
+    margins = dataclasses.replace(bundle.manifest.margins, tail_share=0.123)
     manifest = dataclasses.replace(bundle.manifest, margins=margins)
     other = tables.parent.parent / "other"
     write(Bundle(manifest, bundle.objects), other)

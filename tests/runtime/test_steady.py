@@ -83,7 +83,9 @@ def test_a_session_keeps_its_label_and_an_unknown_input_changes_none(tiny_bundle
     rows = make_texts("colors", 6, seed=5)
     alone = engine.predict([text for text, _ in rows])
     known = [
-        (text, one.label) for (text, _), one in zip(rows, alone, strict=True) if not one.unknown
+        (text, label)
+        for (text, label), one in zip(rows, alone, strict=True)
+        if one.label == label and not one.unknown
     ]
     first = known[0][1]
     other = next(text for text, label in known if label != first)
