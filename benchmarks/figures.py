@@ -176,14 +176,13 @@ def _answering() -> list[Row]:
 def _thousands() -> list[Row]:
     """Of bundles of very many tasks: 1,000 and 10,000."""
     found = {row["tasks"]: row for row in load("thousands")["rows"]}
-    exact = {row["tasks"]: row["recall"] for row in load("thousands_recall")["rows"]}
     p50 = {tasks: row["answering"]["p50_over_bare"] for tasks, row in found.items()}
     first = {
         tasks: row["answering"]["first_stage_of_trunk_in_a_loop"] for tasks, row in found.items()
     }
     size = {tasks: row["memory"]["rss_after_answers_bytes"] / 1e6 for tasks, row in found.items()}
     opening = {tasks: row["memory"]["open_seconds"] for tasks, row in found.items()}
-    recall = {tasks: row["recall_of_the_exact_answer"] for tasks, row in exact.items()}
+    recall = {tasks: row["recall"]["recall_of_the_exact_answer"] for tasks, row in found.items()}
     adding = {tasks: row["adding"]["ratio"] for tasks, row in found.items()}
     return [
         Row("an answer, against the bare backbone, medians in turn", _pair(p50, "{:.2f} x"), "<= 1 x / <= 1.5 x", p50[1000] <= 1 and p50[10000] <= 1.5),

@@ -14,12 +14,12 @@ them (`cfedge.train.measures.margins.route`), from some 20,000 inputs, as many o
 are of one part of the real tasks' held-out inputs, mirrored like the tests', and judged by
 signatures that they are not in.
 
-**The exact answer** is of the same rule, without the int8 table of clusters and without classes
+**The exact answer** is of the same rule, without coarse scores of clusters and without classes
 rounded to 8 bits.
 
     python benchmarks/thousands.py --tasks 1000 10000 --scratch /tmp/thousands
 
-keeps what it made under --scratch (3 GB) and takes it up again. ``--only recall`` and so on measure
+keeps what it made under --scratch (7 GB) and takes it up again. ``--only recall`` and so on measure
 one thing; with that, or with other numbers of tasks, give the result another ``--name``.
 """
 
