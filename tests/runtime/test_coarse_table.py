@@ -167,6 +167,11 @@ def test_an_answer_is_as_good_as_the_coarse_scores_are(coarse: pytest.MonkeyPatc
     assert (found[24.0].task == wanted.task).mean() >= 0.999
     right = found[4.0].runner_up == wanted.runner_up  # then nothing is rounded otherwise
     assert found[4.0].margin[right].tobytes() == wanted.margin[right].tobytes()
+    coarse.setattr(module, "COARSE_MOST", 16)
+    best = [exact.best_clusters(exact.scored(row), 16)[0] for row in inputs[:50]]
+    kept = [lookup.best_clusters(lookup.scored(row), 16)[0] for row in inputs[:50]]
+    assert [len(one) for one in kept] == [16] * 50  # the best sixteen, if coarse scores were right
+    assert 0.5 < np.mean([np.isin(*pair).mean() for pair in zip(best, kept, strict=True)]) < 1
     coarse.setattr(module, "COARSE_SLACK", 24.0)
     assert (Lookup(tasks, coarse=halved)(inputs).task == wanted.task).mean() < 0.5
 
