@@ -37,7 +37,7 @@ MakeCoarse = Callable[[Floats, Floats], Callable[[Floats], Floats]]
 COARSE_FROM = 1 << 20
 #: Directions of coarse scores; how far below the second best task a cluster may lie in them, in nats,
 #: to be scored exactly; and how many are at most.
-COARSE_DIRECTIONS, COARSE_SLACK, COARSE_MOST = 64, 24.0, 512
+COARSE_DIRECTIONS, COARSE_SLACK, COARSE_MOST = 64, 24.0, 1024
 #: Rows that a product takes at a time, or a divisor of it is.
 _BLOCK = 8
 
