@@ -412,7 +412,7 @@ def recall(folder: Path, at: Path, real: Bundle) -> dict[str, float]:
 def _exact(
     engine: Engine, inputs: list[tuple[NDArray[np.float32], NDArray[np.float32], str]]
 ) -> list[int]:
-    """The exact answers: no table, no rounding to 8 bits."""
+    """The exact answers: no coarse scores, no rounding to 8 bits."""
     router, margins = engine.router, engine.router.margins
     signatures = Signatures(engine.opened.tasks, engine.manifest)
     first = Lookup({name: signatures[name].trunk for name in router.tasks})

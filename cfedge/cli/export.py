@@ -62,7 +62,7 @@ TAIL_SHARE = Annotated[
     float | None,
     typer.Option(
         help=(
-            "Largest share of inputs that may run the frozen tail; unless given 0.4, or more where"
+            "Largest share of inputs that may run the frozen tail; 0.4 unless given, and more where"
             " fewer than 500 inputs are held out."
         )
     ),

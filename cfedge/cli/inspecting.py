@@ -59,8 +59,8 @@ SHARE = Annotated[
     float | None,
     typer.Option(
         help=(
-            "Largest share of inputs that may run the frozen tail, as for export; unless given 0.4,"
-            " or more where fewer than 500 inputs are held out."
+            "Largest share of inputs that may run the frozen tail, as for export; 0.4 unless given,"
+            " and more where fewer than 500 inputs are held out."
         )
     ),
 ]
@@ -133,8 +133,7 @@ def _looks(rows: Sequence[Mapping[str, Any]]) -> str:
     )
     return (
         f"The margin of {closer:.0%} of the held-out inputs was thin, so the lookup compared them a"
-        f" second time. For {tails:.0%} it ran the frozen tail too; for how many it may is set by"
-        " --tail-share"
+        f" second time. For {tails:.0%} it ran the frozen tail too; --tail-share limits how many"
     )
 
 
