@@ -18,6 +18,7 @@ from __future__ import annotations
 import argparse
 import csv
 import dataclasses
+import json
 import tempfile
 from pathlib import Path
 
@@ -31,6 +32,9 @@ from cfedge.study.results import MODELS, recommended, summary
 from cfedge.study.stream import HELD_OUT_SHARE, Splits
 from cfedge.train.examples.examples import Examples, split_held_out
 from cfedge.train.settings import Settings
+
+#: Utterances of a label of NLU++.
+_LEAST = 8
 
 
 class Printed:
@@ -83,12 +87,35 @@ def banking77(partition: int) -> dict[str, Splits]:
     return stream
 
 
+def nlupp(seed: int) -> dict[str, Splits]:
+    """Three tasks of eleven labels in banking, and two of twelve in hotels, drawn with `seed`.
+
+    An utterance's label is the set of its intents, of those sets that `_LEAST` utterances of the
+    domain have. Of each label's utterances two fifths are to test on.
+    """
+    rows: dict[str, dict[str, list[str]]] = {}
+    with (record.DATA / "nlupp" / "nlupp.jsonl").open(encoding="utf-8") as file:
+        for one in map(json.loads, file):
+            if one["labels"]:
+                of = rows.setdefault(one["domain"], {})
+                of.setdefault("+".join(sorted(one["labels"])), []).append(one["text"])
+    stream, rng = {}, np.random.default_rng(seed)
+    for domain, tasks in (("banking", 3), ("hotels", 2)):
+        labels = sorted(label for label, texts in rows[domain].items() if len(texts) >= _LEAST)
+        for position, group in enumerate(np.array_split(rng.permutation(labels), tasks), start=1):
+            pairs = [(text, label) for label in sorted(group) for text in rows[domain][label]]
+            train, test = split_held_out(Examples(*zip(*pairs, strict=True), domain), 0.4, rng)
+            train, held_out = split_held_out(train, HELD_OUT_SHARE, rng)
+            stream[f"{domain}-{position}"] = Splits(train, held_out, test)
+    return stream
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("data", choices=["clinc150", "banking77"])
+    parser.add_argument("data", choices=["clinc150", "banking77", "nlupp"])
     parser.add_argument("--name", help="of the result file; otherwise the data's")
     parser.add_argument("--weights", type=Path, help="folder of MiniLM-L6; otherwise its cache")
-    parser.add_argument("--partition", type=int, default=0, help="seed of BANKING77's tasks")
+    parser.add_argument("--partition", type=int, default=0, help="seed of tasks that are drawn")
     parser.add_argument("--orders", type=int, default=3)
     parser.add_argument("--models", default=",".join(MODELS))
     parser.add_argument("--joint", action="store_true")
@@ -109,7 +136,8 @@ def main() -> None:
         )
     chosen = parser.parse_args()
     settings = Settings(reuse=chosen.reuse, **{name: getattr(chosen, name) for name in kinds})
-    stream = clinc150() if chosen.data == "clinc150" else banking77(chosen.partition)
+    drawn = {"banking77": banking77, "nlupp": nlupp}
+    stream = clinc150() if chosen.data == "clinc150" else drawn[chosen.data](chosen.partition)
     if chosen.share < 1:
         rng = np.random.default_rng(0)
         stream = {
