@@ -2,9 +2,9 @@
 against the nearest class mean, LDA, EPI and RanPAC.
 
 Tasks, labels and splits are those of `study.nlupp`. Every rule gets the same examples, by
-`cfedge.study.compare.compare`; adapters and int8 arithmetic are those that ship. Some hundred
-sentences of NLU++ are among those that the background of unknown inputs was made of: nothing that
-finds a task or a label reads it.
+`cfedge.study.compare.compare`; adapters and int8 arithmetic are those that ship. Half of NLU++'s
+sentences are among those that the background of unknown inputs was made of, without labels: nothing
+that finds a task or a label reads it.
 
     CFEDGE_DATA=../shared/data python benchmarks/third_set.py
 """

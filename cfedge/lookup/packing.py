@@ -5,6 +5,10 @@ Powers of two make rounding idempotent: what was rounded once is stored, read an
 without another change. Multiples are stored as planes of bits, lowest first, in two's complement:
 so b bits take b eighths of the bytes of int8, and a row is unpacked in b steps whatever its width.
 
+A row's power of two is the least whose multiples reach over the row. A row of several views has
+numbers of several sizes; there it may be a finer one, and what is out of reach is cut off
+(docs/decisions/0066-finer-steps.md).
+
 Letters: b bits, K rows, D width.
 """
 
@@ -42,31 +46,44 @@ _SIGNS = {
     bits: (_BITS * np.uint8(256 - (1 << bits - 1))).view("<u8")[:, 0]
     for bits in (FACTOR_BITS, MEANS_BITS, ORIGIN_BITS)
 }
+#: Finer powers of two that are tried where numbers may be cut off.
+_FINER = 3
 #: A step from the first mean is at least so much of the first mean's own, and the other way round:
 #: then float32 holds their sum.
 _FINEST = 2.0**-16
 
 
-def on_grid(rows: NDArray[np.floating], bits: int = FACTOR_BITS) -> Floats:
-    """Round each row of float [K, D] to what `bits` bits a number hold."""
-    return _rounded(rows, _steps(rows, bits))
+def on_grid(
+    rows: NDArray[np.floating], bits: int = FACTOR_BITS, *, cut_off: bool = False
+) -> Floats:
+    """Round each row of float [K, D] to what `bits` bits a number hold.
 
-
-def from_first(means: NDArray[np.floating]) -> Floats:
-    """Round means, float [K, D]: the first to `ORIGIN_BITS`, the others' distances from it to
-    `MEANS_BITS`.
+    Parameters
+    ----------
+    cut_off
+        Whether large numbers may become the largest multiple of a finer step, where the squared
+        error of the row is smaller for it.
     """
+    return _rounded(rows, _finer(rows, bits) if cut_off else _steps(rows, bits), bits)
+
+
+def from_first(means: NDArray[np.floating], *, cut_off: bool = False) -> Floats:
+    """Round means, float [K, D]: the first to `ORIGIN_BITS`, the others' distances from it to
+    `MEANS_BITS`; `cut_off` as of `on_grid`.
+    """
+    find = _finer if cut_off else _steps
     first = means[:1].astype(np.float64)
     coarsest = _steps(means - first, MEANS_BITS).max(
         initial=0.0, where=(means != first).any(axis=1)
     )
-    origin = _rounded(first, np.maximum(_steps(first, ORIGIN_BITS), _FINEST * coarsest)).astype(
+    least = _FINEST * coarsest
+    origin = _rounded(first, np.maximum(find(first, ORIGIN_BITS), least), ORIGIN_BITS).astype(
         np.float64
     )
     apart = means - origin
     apart[:1] = 0
-    steps = np.maximum(_steps(apart, MEANS_BITS), _FINEST * _steps(origin, ORIGIN_BITS))
-    return (origin + _rounded(apart, steps)).astype(np.float32)
+    steps = np.maximum(find(apart, MEANS_BITS), _FINEST * _steps(origin, ORIGIN_BITS))
+    return (origin + _rounded(apart, steps, MEANS_BITS)).astype(np.float32)
 
 
 def packed(rows: NDArray[np.floating], bits: int) -> tuple[NDArray[np.uint8], Floats]:
@@ -111,10 +128,28 @@ def unpacked(planes: NDArray[np.uint8], steps: Floats, width: int, what: str) ->
     return rows
 
 
-def _rounded(rows: NDArray[np.floating], steps: NDArray[np.float64]) -> Floats:
-    return (np.rint(rows / steps[:, None]) * steps[:, None] + 0.0).astype(
-        np.float32
-    )  # + 0.0: no negative zeros
+def _rounded(rows: NDArray[np.floating], steps: NDArray[np.float64], bits: int) -> Floats:
+    """Return the nearest multiples of each row's step that `bits` bits hold."""
+    most = (1 << bits - 1) - 1
+    multiples = np.clip(np.rint(rows / steps[:, None]), -most, most)
+    return (multiples * steps[:, None] + 0.0).astype(np.float32)  # + 0.0: no negative zeros
+
+
+def _finer(rows: NDArray[np.floating], bits: int) -> NDArray[np.float64]:
+    """Of the steps that reach over each row, float64 [K], and up to `_FINER` halvings of them, the
+    ones with the least squared error; of equals the coarsest.
+
+    What was rounded so is rounded so again without another change: its own step has no error, and
+    where a finer one was taken the largest multiple is there.
+    """
+    steps = _steps(rows, bits)
+    best, least = steps, np.full(len(rows), np.inf)
+    for halvings in range(_FINER + 1):
+        tried = np.ldexp(steps, -halvings)
+        errors = np.square(_rounded(rows, tried, bits) - rows.astype(np.float64)).sum(axis=1)
+        best = np.where(errors < least, tried, best)
+        least = np.minimum(errors, least)
+    return best
 
 
 def _steps(rows: NDArray[np.floating], bits: int) -> NDArray[np.float64]:

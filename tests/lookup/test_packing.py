@@ -40,18 +40,34 @@ def draw(seed: int, rows: int, width: int) -> NDArray[np.float64]:
     rows=st.integers(0, 5),
     width=st.integers(1, 40),
     bits=st.sampled_from(BITS),
+    cut_off=st.booleans(),
 )
 @settings(deadline=None)
 def test_what_was_rounded_comes_back_to_the_bit(
-    seed: int, rows: int, width: int, bits: int
+    seed: int, rows: int, width: int, bits: int, cut_off: bool
 ) -> None:
-    rounded = on_grid(draw(seed, rows, width), bits)
+    drawn = draw(seed, rows, width)
+    if cut_off:
+        drawn **= 3  # a few numbers far larger than the others
+    rounded = on_grid(drawn, bits, cut_off=cut_off)
     planes, steps = packed(rounded, bits)
     assert planes.shape == planes_shape(bits, rows, width)
     assert planes.dtype == np.uint8
     again = unpacked(planes, steps, width, "rows: expected them")
     assert again.tobytes() == rounded.tobytes()
-    assert on_grid(again, bits).tobytes() == rounded.tobytes()
+    assert on_grid(again, bits, cut_off=cut_off).tobytes() == rounded.tobytes()
+    error = np.square(rounded - drawn).sum(axis=1)
+    assert (error <= np.square(on_grid(drawn, bits) - drawn).sum(axis=1)).all()
+
+
+def test_a_row_of_several_sizes_is_rounded_finer_where_its_largest_number_may_be_cut_off() -> None:
+    row = np.array([[1.0, *[0.03] * 3000]])
+    assert (on_grid(row)[0, 1:] == 0).all()
+    finer = on_grid(row, cut_off=True)[0]
+    np.testing.assert_allclose(finer[1:], 0.03, rtol=0.05)
+    assert finer[0] == 15 * 2.0**-5  # the largest multiple of the step that the others have
+    even = np.array([[1.0, -1.0, 0.75, 0.5]])
+    assert on_grid(even, cut_off=True).tobytes() == on_grid(even).tobytes()  # nothing to gain
 
 
 @given(seed=st.integers(0, 10_000), bits=st.sampled_from(BITS))
@@ -65,22 +81,29 @@ def test_no_number_is_off_by_more_than_half_a_step_of_its_row(seed: int, bits: i
     ).all()  # a step is less than twice the least that reaches
 
 
-@given(seed=st.integers(0, 10_000), rows=st.integers(1, 6), width=st.integers(1, 40))
+@given(
+    seed=st.integers(0, 10_000),
+    rows=st.integers(1, 6),
+    width=st.integers(1, 40),
+    cut_off=st.booleans(),
+)
 @settings(deadline=None)
-def test_means_come_back_to_the_bit_and_are_rounded_once(seed: int, rows: int, width: int) -> None:
+def test_means_come_back_to_the_bit_and_are_rounded_once(
+    seed: int, rows: int, width: int, cut_off: bool
+) -> None:
     means = draw(seed, 1, width) + draw(seed + 1, rows, width)
     if seed % 2:
         means[0] = (
             draw(seed, 1, width)[0] * 2.0**-20
         )  # far smaller than its distances to the others
-    rounded = from_first(means)
+    rounded = from_first(means, cut_off=cut_off)
     origin = rounded[:1]
     parts = (origin, ORIGIN_BITS), (rounded.astype(np.float64) - origin, MEANS_BITS)
     first, apart = (
         unpacked(*packed(one, bits), width, "means: expected them") for one, bits in parts
     )
     assert (first.astype(np.float64) + apart).astype(np.float32).tobytes() == rounded.tobytes()
-    assert from_first(rounded).tobytes() == rounded.tobytes()
+    assert from_first(rounded, cut_off=cut_off).tobytes() == rounded.tobytes()
     assert not apart[0].any()
 
 

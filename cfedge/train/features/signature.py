@@ -50,9 +50,10 @@ def learn_signature(
         A feature is NaN or infinite.
     """
     width = lookup_width or features.tail.shape[1]
-    trunk = signature(features.trunk[:, :width], classes, rank)
+    near = exact_statistics(features.trunk[:, :width], classes)
     if slices is not None:
-        return TaskSignature.of_slices(trunk, slices)
+        return TaskSignature.of_slices(compressed(near, rank, cut_off=True), slices)
+    trunk = compressed(near, rank)
     return TaskSignature(trunk, signature(features.tail, classes, rank))
 
 
@@ -153,14 +154,18 @@ def signature(
     return compressed(exact_statistics(features, classes), rank)
 
 
-def compressed(exact: ClusterStatistics, rank: int = CLASS_RANK) -> ClusterStatistics:
-    """Return what travels of exact statistics; see `signature`."""
+def compressed(
+    exact: ClusterStatistics, rank: int = CLASS_RANK, *, cut_off: bool = False
+) -> ClusterStatistics:
+    """Return what travels of exact statistics; see `signature`, and `cfedge.lookup.packing.on_grid`
+    for `cut_off`.
+    """
     rows, owners = leading(exact, rank)
-    factor = on_grid(rows)
+    factor = on_grid(rows, cut_off=cut_off)
     rest = (exact.factor**2).sum(axis=0) - (factor.astype(np.float64) ** 2).sum(axis=0)
     return ClusterStatistics(
         counts=exact.counts,
-        means=from_first(exact.means),
+        means=from_first(exact.means, cut_off=cut_off),
         factor=factor,
         factor_classes=owners,
         diagonal=np.maximum(rest, 0.0).astype(np.float32),

@@ -112,7 +112,7 @@ class TaskStatistics:
             near = added(near, exact_statistics(more.trunk[:, :width], labels), known)
             tail = added(tail, exact_statistics(more.tail, labels), known)
         if self.slices is not None:
-            return TaskSignature.of_slices(compressed(near, rank), self.slices)
+            return TaskSignature.of_slices(compressed(near, rank, cut_off=True), self.slices)
         return TaskSignature(compressed(near, rank), compressed(tail, rank))
 
     def with_more(self, more: TaskStatistics, classes: Sequence[int]) -> TaskStatistics:

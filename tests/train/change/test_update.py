@@ -15,7 +15,7 @@ from cfedge.runtime.engine import Engine
 from cfedge.train.change.joining import join
 from cfedge.train.change.update import update
 from cfedge.train.examples.examples import Examples
-from cfedge.train.features.signature import exact_statistics, learn_signature
+from cfedge.train.features.signature import compressed, exact_statistics, learn_signature
 from cfedge.train.features.statistics import TaskStatistics
 from cfedge.train.features.sums import added
 from cfedge.train.settings import Settings
@@ -78,8 +78,19 @@ def test_they_are_read_as_they_were_written_and_give_the_signature_that_examples
     direct, through = learn_signature(features, classes, 2), one.signature(2)
     for name, array in direct.arrays().items():
         np.testing.assert_array_equal(through.arrays()[name], array)
-    wide = dataclasses.replace(one, near=one.trunk, slices=Slices(2, 4, 4))
-    assert TaskStatistics.parsed(wide.dumped(), "here").slices == wide.slices
+    sizes = np.array([30.0, *[1.0] * 2999], np.float32)
+    uneven = Features(np.tile(features.trunk, 250) * sizes, features.tail)
+    slices = Slices(2, 4, 4)
+    wide = TaskStatistics.of(uneven, adapted, classes, 3000, slices=slices)
+    assert TaskStatistics.parsed(wide.dumped(), "here").slices == slices
+    of_all = wide.signature(2)
+    for name, array in learn_signature(uneven, classes, 2, 3000, slices).arrays().items():
+        np.testing.assert_array_equal(of_all.arrays()[name], array)
+    off, plain = (
+        np.square(found.means - wide.near.means).sum()
+        for found in (of_all.trunk, compressed(wide.near, 2))
+    )
+    assert off < 0.9 * plain  # the largest number of each mean is cut off
     read = TaskStatistics.parsed(one.dumped(), "here")
     assert read.slices is None
     for space in ("trunk", "near", "tail", "adapted"):
