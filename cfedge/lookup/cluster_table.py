@@ -16,6 +16,8 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
+from cfedge.lookup.scored import nth_largest
+
 __all__ = [
     "COARSE_DIRECTIONS",
     "COARSE_FROM",
@@ -98,7 +100,7 @@ class ClusterTable:
         kept = (scores >= least - COARSE_SLACK).nonzero()[0]
         if len(kept) > COARSE_MOST:
             some = scores.take(kept)
-            kept = kept[some >= np.partition(some, -COARSE_MOST)[-COARSE_MOST]]
+            kept = kept[some >= nth_largest(some, COARSE_MOST)]
         return kept
 
     def some(self, z: Floats, kept: NDArray[np.intp]) -> Floats:

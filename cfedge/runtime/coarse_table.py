@@ -2,9 +2,9 @@
 reads.
 
 One node of ONNX Runtime, MatMulNBits, in a graph that is written here: a device has no onnx package.
-Each cluster is one block of numbers with a step of its own; each direction is
-divided by the root of its spread, which the query is multiplied by, so that strong directions take
-not all of the 16 levels (docs/decisions/0064-coarse-table.md).
+Each cluster is one block of numbers with a step of its own; each direction is divided by the root
+of its spread, which the query is multiplied by, so that strong directions take not all of the 16
+levels (docs/decisions/0064-coarse-table.md).
 
 Letters: C clusters, K directions.
 """

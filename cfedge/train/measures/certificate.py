@@ -50,7 +50,7 @@ def check_rate(false_reject_rate: float) -> None:
     """Refuse what is no share of a task's own inputs that may be called unknown."""
     if not 0 < false_reject_rate < 1:
         raise UsageError(
-            f"false-reject rate: expected a share in (0, 1), found {false_reject_rate}"
+            f"false-reject rate: expected a share in (0, 1), found {false_reject_rate}; such as 0.05"
         )
 
 
