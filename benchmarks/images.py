@@ -137,7 +137,9 @@ def learn_joint(base: Path, folder: Path, seed: int) -> dict[str, Any]:
     settings = Settings(seed=seed, threads=1, method="adapter")
     learn(WorkspaceFolder(folder), "joint", train, settings=settings)
     seconds = time.perf_counter() - start
-    exported = export(WorkspaceFolder(folder), folder / "bundle", gate=Gate(100, 1e9))
+    bundle = folder.with_name(f"{folder.name}-bundle")
+    shutil.rmtree(bundle, ignore_errors=True)
+    exported = export(WorkspaceFolder(folder), bundle, gate=Gate(100, 1e9))
     scores = evaluate(Engine(exported.bundle), {"joint": test})
     found = {"seed": seed, "last_accuracy": scores.known, "seconds": seconds}
     written.write_text(json.dumps(found), "utf-8")
