@@ -22,12 +22,13 @@ if TYPE_CHECKING:
 __all__ = ["register"]
 
 BACKBONE = Annotated[
-    str,
+    str | None,
     typer.Option(
         help=(
             "The encoder: minilm-l6; lite0 or lite0-224 for pictures; local for the one in --folder;"
             " onnx for your own in --model."
-        )
+        ),
+        show_default="minilm-l6, or that of --same-backbone",
     ),
 ]
 FOLDER = Annotated[
@@ -134,7 +135,7 @@ def register(app: typer.Typer) -> None:
 
 def init(
     workspace: WORKSPACE,
-    backbone: BACKBONE = "minilm-l6",
+    backbone: BACKBONE = None,
     folder: FOLDER = None,
     model: MODEL = None,
     kind: INPUT = None,
@@ -164,6 +165,7 @@ def init(
     from cfedge_export.backbone_request import BackboneRequest
     from cfedge_export.new_workspace import new_workspace
 
+    backbone = backbone or _default(same_backbone)
     request = BackboneRequest(
         backbone=backbone,
         folder=folder,
@@ -191,6 +193,15 @@ def init(
         print_json(record_of(made))
     else:
         show(made)
+
+
+def _default(same_backbone: Path | None) -> str:
+    """Return the backbone where none is named."""
+    from cfedge.store import bundle_at
+
+    if same_backbone is None:
+        return "minilm-l6"
+    return bundle_at(same_backbone).manifest.backbone.name
 
 
 def _sample(measure: Path | None, backbone: str, folder: Path | None) -> Examples | None:

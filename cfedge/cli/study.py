@@ -52,7 +52,11 @@ SEQUENTIAL = Annotated[
 ]
 BACKBONE = Annotated[
     str,
-    typer.Option(help="The encoder: minilm-l6, or local for the one in --folder (BERT, XLM-R...)."),
+    typer.Option(
+        help=(
+            "The encoder: minilm-l6; lite0 or lite0-224 for pictures; local for the one in --folder."
+        )
+    ),
 ]
 FOLDER = Annotated[
     Path | None,
@@ -62,8 +66,14 @@ SPLIT = Annotated[
     int | None, typer.Option(help="Number of blocks in the trunk; otherwise cfedge chooses it.")
 ]
 TARGET_MODULES = Annotated[
-    str,
-    typer.Option(help="Target modules of each block, separated by commas: some of qkv,o,fc1,fc2."),
+    str | None,
+    typer.Option(
+        help=(
+            "Target modules of each block, separated by commas: some of qkv,o,fc1,fc2; for"
+            " pictures, of expand,project."
+        ),
+        show_default="the backbone's",
+    ),
 ]
 OUT = Annotated[
     Path | None,
@@ -96,7 +106,7 @@ def compare(
     backbone: BACKBONE = "minilm-l6",
     folder: FOLDER = None,
     split: SPLIT = None,
-    target_modules: TARGET_MODULES = "qkv,fc1",
+    target_modules: TARGET_MODULES = None,
     out: OUT = None,
     plot: PLOT = None,
     json: JSON = False,
@@ -130,7 +140,9 @@ def compare(
     kind = kind_of(backbone, folder)
     study = compare_fresh(
         load_stream(data, tasks=tasks, seed=settings.seed, kind=kind),
-        Weights(backbone, folder, split, _names(target_modules)),
+        Weights(
+            backbone, folder, split, None if target_modules is None else _names(target_modules)
+        ),
         options,
         unknown=load_inputs(unknown, kind=kind) if unknown else (),
         settings=settings,

@@ -29,7 +29,7 @@ class Weights:
     name: str
     folder: Path | None
     split: int | None
-    target_modules: tuple[str, ...]
+    target_modules: tuple[str, ...] | None
 
 
 def compare_fresh(

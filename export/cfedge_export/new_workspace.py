@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from cfedge.bundle.files import Bundle
 from cfedge.errors import UsageError
 from cfedge.lookups import DEFAULT
 from cfedge.progress import Progress, Quiet
@@ -61,13 +62,14 @@ def new_workspace(
         Nothing was written.
     """
     check_target(target)
+    other = _other(request)
     progress = progress or Quiet()
     with progress.track("reading the encoder", 1) as advance:
         source = load_source(request.backbone, request.weights)
         advance(1)
     plan: Plan | None = None
-    if request.same_backbone is not None:
-        made = _same(target, source, request.same_backbone, request.lookup, progress)
+    if other is not None:
+        made = _same(target, source, other, request.lookup, progress)
     elif request.repair is not None:
         made, plan = _repaired(target, request, request.repair, source, progress)
     else:
@@ -96,10 +98,23 @@ def _new(
     return _planned(target, source, plan, request.target_modules, request.lookup, progress), plan
 
 
+def _other(request: BackboneRequest) -> Bundle | None:
+    """Return the bundle whose backbone is made; None: a new one is."""
+    if request.same_backbone is None:
+        return None
+    bundle = bundle_at(request.same_backbone)
+    name = bundle.manifest.backbone.name
+    if name != request.backbone:
+        raise UsageError(
+            f"--backbone: expected {name}, which {request.same_backbone} has, found"
+            f" {request.backbone}; leave it out"
+        )
+    return bundle
+
+
 def _same(
-    target: Path, source: Source, other: Path, lookup: str | None, progress: Progress
+    target: Path, source: Source, bundle: Bundle, lookup: str | None, progress: Progress
 ) -> WorkspaceFolder:
-    bundle = bundle_at(other)
     record = bundle.manifest.backbone
     return same_backbone(
         target,

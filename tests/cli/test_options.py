@@ -11,6 +11,7 @@ from typer.testing import CliRunner
 
 from cfedge.cli import app
 from cfedge.errors import CfedgeError
+from cfedge.study.fresh import Weights
 from cfedge.study.stream import Splits, load_stream
 from cfedge.train.settings import Settings
 
@@ -92,6 +93,17 @@ def test_an_option_of_compare_is_the_setting_of_its_name(
     )
     assert seen == [Settings(**CHANGED, reuse=True, seed=5)]  # type: ignore[arg-type]
     assert loaded == [5]
+    modules: list[object] = []
+
+    def stop(_: object, weights: Weights, *rest: object, **others: object) -> None:
+        modules.append(weights.target_modules)
+        raise SeenError
+
+    monkeypatch.setattr("cfedge.study.fresh.compare_fresh", stop)
+    local = ("compare", data, "--tasks", 2, "--backbone", "local", "--folder", tiny_folder)
+    ask(*local)
+    ask(*local, "--target-modules", "expand, project")
+    assert modules == [None, ("expand", "project")]  # the backbone's own, whatever it reads
 
 
 def test_what_arguments_alone_forbid_is_refused_before_the_work(

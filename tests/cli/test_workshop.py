@@ -148,9 +148,15 @@ def test_the_layers_of_another_workshop_are_taken_with_its_backbone(
     _cf("add", tmp_path / "ws", "food", "--data", data, "--head-only")
     done = json.loads(_cf("export", tmp_path / "ws", tmp_path / "bundle", "--json"))
     assert done["float_layers"] == made["sensitivity"]["layers"] != []
-    again = json.loads(
-        _init(
-            tiny_folder, tmp_path / "again", "--same-backbone", str(tmp_path / "bundle"), "--json"
+    again = json.loads(  # the backbone's name is the bundle's
+        _cf(
+            "init",
+            tmp_path / "again",
+            "--same-backbone",
+            tmp_path / "bundle",
+            "--folder",
+            tiny_folder,
+            "--json",
         )
     )
     assert again["digest"] == made["digest"]

@@ -387,6 +387,11 @@ def test_a_second_workshop_makes_the_very_same_backbone(tmp_path: Path) -> None:
     request = BackboneRequest(backbone="onnx", model=path, same_backbone=tmp_path / "bundle")
     made = new_workspace(tmp_path / "other", request, inputs={})
     assert made.workspace.backbone.digest == workspace.backbone.digest
+    another = BackboneRequest(same_backbone=tmp_path / "bundle")
+    with pytest.raises(
+        UsageError, match=r"--backbone: expected onnx, which .*, found minilm-l6; le"
+    ):
+        new_workspace(tmp_path / "third", another, inputs={})
     measured = BackboneRequest(backbone="onnx", model=path, scheme="auto")
     with pytest.raises(UsageError, match="expected inputs of kind array to measure on, found none"):
         new_workspace(tmp_path / "third", measured, inputs={"text": lambda: ["it is dark"]})
