@@ -26,7 +26,7 @@ from cfedge.train.measures.risk_coverage import risk_coverage
 __all__ = ["RATES", "thresholds"]
 
 RATES = (
-    0.001, 0.002, 0.005, 0.01, 0.015, 0.02, 0.03, 0.04, 0.05, 0.06, 0.07, 0.08, 0.1, 0.12, 0.15, 0.2, 0.25, 0.3, 0.4, 0.5,
+    0.001, 0.002, 0.005, 0.01, 0.015, 0.02, 0.03, 0.04, 0.05, 0.06, 0.07, 0.08, 0.1, 0.12, 0.15, 0.2, 0.25, 0.3,
 )  # fmt: skip
 assert FALSE_REJECT_RATE in RATES
 #: Tasks that are told of one by one: those that most unknown inputs were given to.

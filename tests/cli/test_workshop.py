@@ -92,19 +92,20 @@ def test_the_false_reject_rate_is_chosen_when_a_bundle_is_exported(
     tiny_workspace: Path, tmp_path: Path
 ) -> None:
     found = {}
-    for rate in (0.05, 0.4):
+    for rate in (0.05, 0.3):
         _cf("export", tiny_workspace, tmp_path / f"{rate}", "--false-reject", rate)
         tasks = json.loads((tmp_path / f"{rate}" / "manifest.json").read_bytes())["tasks"]
         found[rate] = {
             task["name"]: (task["false_reject_rate"], task["threshold"]) for task in tasks
         }
-    for name, (rate, threshold) in found[0.4].items():
-        assert rate == 0.4
+    for name, (rate, threshold) in found[0.3].items():
+        assert rate == 0.3
         assert threshold < found[0.05][name][1]
     with pytest.raises(
-        UsageError, match=r"false-reject rate: expected a share in \(0, 1\), found 1.5"
+        UsageError,
+        match=r"false-reject rate: expected a share above 0 and at most 0.3, found 0.4; such as 0.05",
     ):
-        _cf("export", tiny_workspace, tmp_path / "new", "--false-reject", 1.5)
+        _cf("export", tiny_workspace, tmp_path / "new", "--false-reject", 0.4)
     with pytest.raises(
         UsageError, match="--merged: expected no --false-reject with it, found both"
     ):  # it has no thresholds

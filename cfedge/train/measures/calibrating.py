@@ -52,8 +52,9 @@ _EVEN = 100
 _USUAL = RATES.index(0.05)
 #: Of a lookup that does not read the trunk, whose terms there are all 0.
 _ACCEPTS_NONE = -1.0
-#: Least scale, so that terms without spread count for nothing.
-_TINY = 1e-6
+#: Least scales, in the order of `cfedge.calibration.TERMS`: of squared distances, and of a cosine.
+#: One held-out input, or some that are alike, show no spread; in these units each term counts.
+_LEAST = np.array([1.0, 1.0, 0.01, 1.0, 1.0])
 
 
 def held_out_terms(
@@ -166,7 +167,7 @@ def thresholds_of(terms: Terms, rates: Sequence[float]) -> dict[str, NDArray[np.
 def _units(terms: Terms) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Centers and scales, in few digits, as they travel with every task."""
     every = np.concatenate(list(terms.values()))
-    units = every.mean(axis=0), np.maximum(every.std(axis=0), _TINY)
+    units = every.mean(axis=0), np.maximum(every.std(axis=0), _LEAST)
     center, scale = (np.array([float(f"{one:.4g}") for one in part]) for part in units)
     return center, scale
 

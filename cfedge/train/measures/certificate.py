@@ -20,7 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cfedge.bundle.manifest import Certificate
-from cfedge.calibration import Calibration
+from cfedge.calibration import RATES, Calibration
 from cfedge.confidence import upper_bound
 from cfedge.errors import UsageError
 from cfedge.lookup import TaskMatches
@@ -47,10 +47,17 @@ class Certified:
 
 
 def check_rate(false_reject_rate: float) -> None:
-    """Refuse what is no share of a task's own inputs that may be called unknown."""
-    if not 0 < false_reject_rate < 1:
+    """Refuse what is no share of a task's own inputs that thresholds are chosen for: above the
+    largest of `cfedge.calibration.RATES` they would reject inputs that the trunk accepts.
+
+    Raises
+    ------
+    UsageError
+    """
+    if not 0 < false_reject_rate <= RATES[-1]:
         raise UsageError(
-            f"false-reject rate: expected a share in (0, 1), found {false_reject_rate}; such as 0.05"
+            f"false-reject rate: expected a share above 0 and at most {RATES[-1]:g}, found"
+            f" {false_reject_rate}; such as {FALSE_REJECT_RATE:g}"
         )
 
 
@@ -88,7 +95,7 @@ def certify(
     Raises
     ------
     UsageError
-        The rate is not in (0, 1).
+        See `check_rate`.
     """
     check_rate(false_reject_rate)
     tasks = sorted(found)

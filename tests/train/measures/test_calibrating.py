@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from cfedge.lookup.familiarity import Terms
-from cfedge.lookup.ood import trunk_score
+from cfedge.lookup.ood import tail_score, trunk_score
 from cfedge.train.certify.routing import routed
 from cfedge.train.certify.shipped import shipped
 from cfedge.train.measures.calibrating import calibrations, terms_of
@@ -84,3 +84,16 @@ def test_a_pseudo_unknown_input_is_compared_with_the_task_that_would_get_it(
     alone = dataclasses.replace(matches[first], task=nobody + 1, runner_up=nobody)
     lookup = made.rule.router({first: made.signatures[first]})
     assert pseudo_unknown_terms(lookup, {first: alone}, made.held_out) == {}
+
+
+def test_one_held_out_input_has_units_in_which_every_term_counts() -> None:
+    own = np.array([[-1.0, 52.0, 0.44, -6.7, 29.0]])
+    rule = calibrations({"only": own})["only"]
+    assert rule.scales == (1.0, 1.0, 0.01, 1.0, 1.0)
+    foreign = np.add(own, [0.0, 0.0, 0.5, 0.0, 0.0])  # strange by its cosine alone
+    near = np.add(own, [0.0, 0.0, 0.0, 3.0, 0.0])
+    known, strange, odd = (
+        tail_score(rule, Terms(0.0, *row[0, :2]), Terms(*row[0, 2:]))
+        for row in (own, foreign, near)
+    )
+    assert known <= rule.thresholds[0] < odd < strange
