@@ -156,7 +156,8 @@ def predict(
 
     With --json each line carries the bundle's digest and the task's certificate: at most the share
     wrong_task_at_most of its inputs go to another task, and at most the share wrong_answer_at_most
-    get a wrong answer. Keep the lines as the record of what was answered.
+    get a wrong answer, which is null with another --false-reject than that of export. Keep the
+    lines as the record of what was answered.
 
     --data answers the rows of a table. The output has its columns, and beside them predicted_task,
     predicted_label, probability, unknown and error. --input-column names the column of the inputs.

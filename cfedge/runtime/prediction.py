@@ -25,9 +25,10 @@ class Choice:
     label: str
     probability: float
 
-    def as_dict(self) -> dict[str, object]:
-        """Return the fields as JSON types."""
-        return {"task": self.task, "label": self.label, "probability": self.probability}
+    def as_dict(self, *, unknown: bool = False) -> dict[str, object]:
+        """Return the fields as JSON types; of an unknown input no probability."""
+        probability = None if unknown else self.probability
+        return {"task": self.task, "label": self.label, "probability": probability}
 
 
 @record(frozen=True, slots=True)
@@ -41,8 +42,8 @@ class Prediction:
     probability
         The probability, in [0, 1], that task and label are right, if the input belongs to one of
         the tasks; with the task given, that the label is right. It says nothing of an `unknown`
-        input, which is of no task, and plain output leaves it out there. An input that is known may
-        still have a small one: then task or label is in doubt.
+        input, which is of no task: plain output leaves it out there, and JSON has null. An input
+        that is known may still have a small one: then task or label is in doubt.
     score
         The task's best cluster score (`cfedge.lookup`).
     margin
@@ -64,6 +65,8 @@ class Prediction:
         True where `ood_score` is above the task's threshold: the input belongs to no known task.
     reason
         Why it is unknown; None where it is not.
+    false_reject_rate
+        The share of the task's own inputs that its threshold calls unknown, in the mean.
     truncated
         The input was longer than the backbone reads; the rest was ignored.
     ms
@@ -87,6 +90,7 @@ class Prediction:
     stages: int
     unknown: bool
     reason: str | None
+    false_reject_rate: float
     truncated: bool
     ms: float
     top: tuple[Choice, ...] | None = None
@@ -95,14 +99,16 @@ class Prediction:
 
     def as_dict(self) -> dict[str, object]:
         """Return the fields as JSON types; of `top`, `coverage` and `label_set` those that were
-        asked for.
+        asked for, and of an unknown input no probability.
         """
         values = {name: getattr(self, name) for name in self.__slots__}
+        if self.unknown:
+            values["probability"] = None
         for name in _ASKED:
             if values[name] is None:
                 del values[name]
             elif name != "coverage":
-                values[name] = [choice.as_dict() for choice in values[name]]
+                values[name] = [choice.as_dict(unknown=self.unknown) for choice in values[name]]
         return values
 
 
@@ -183,7 +189,7 @@ def predicted(
         task=task.name, label=label, probability=probability, score=found.score,
         margin=None if rival is None else found.margin, runner_up=rival.name if rival else None,
         distance=found.distance, ood_score=strange.score, early_exit=early, stages=found.stages,
-        unknown=unknown, reason=reason, truncated=truncated, ms=ms,
+        unknown=unknown, reason=reason, false_reject_rate=strange.rate, truncated=truncated, ms=ms,
     )  # fmt: skip
 
 

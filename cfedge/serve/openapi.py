@@ -153,13 +153,16 @@ def _session_headers() -> list[Json]:
 def _answer() -> Json:
     """Describe what `Engine.evidence` returns."""
     hints = get_type_hints(Prediction)
+    of_known: Json = {"type": ["number", "null"]}
     choice = _object(**{name: _field(hint) for name, hint in get_type_hints(Choice).items()})
+    choice["properties"]["probability"] = of_known
     choices: Json = {"type": "array", "items": choice}
     number: Json = {"type": "number"}
     asked: Json = {"top": choices, "coverage": number, "label_set": choices}
     in_session: Json = {"posterior": number, "switch": number, "label_switch": number}
     in_session["session_inputs"] = {"type": "integer", "minimum": 1}
     fields = {name: _field(hint) for name, hint in hints.items() if name not in asked}
+    fields["probability"] = of_known
     limit: Json = {"type": ["number", "null"]}
     fields |= {"wrong_task_at_most": limit, "wrong_answer_at_most": limit, "bundle": _STRING}
     return _object(optional=asked | in_session, **fields)

@@ -88,3 +88,13 @@ def test_a_higher_rate_calls_no_fewer_inputs_unknown(tiny_bundle: Path) -> None:
     assert np.less_equal(*found).all()
     strict = Engine(bundle, false_reject=0.005).predict(inputs, false_reject=0.3)
     assert [one.unknown for one in strict] == found[1]
+
+
+def test_a_limit_that_was_counted_at_another_rate_is_not_stated(tiny_bundle: Path) -> None:
+    engine = Engine(read(tiny_bundle))
+    for rate, stated in ((None, True), (0.3, False)):
+        (one,) = engine.predict(["crimson please"], false_reject=rate)
+        found, usual = engine.evidence(one), engine.opened.named(one.task).false_reject_rate
+        assert (found["wrong_answer_at_most"] is not None) == stated
+        assert found["wrong_task_at_most"] is not None
+        assert found["false_reject_rate"] == (usual if rate is None else max(rate, usual))

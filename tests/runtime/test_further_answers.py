@@ -260,6 +260,10 @@ def test_answers_as_json_name_what_was_asked_for_alone(engine: Engine) -> None:
     assert not {"top", "coverage", "label_set"} & set(alone.as_dict())
     found = json.loads(json.dumps(engine.evidence(more), allow_nan=False))
     assert [set(one) for one in found["top"]] == [{"task", "label", "probability"}] * 2
+    assert found["probability"] == more.probability
+    foreign = json.loads(json.dumps(engine.evidence(replace(more, unknown=True))))
+    beside = [foreign, *foreign["top"], *foreign["label_set"]]
+    assert [one["probability"] for one in beside] == [None] * len(beside)
     assert found["coverage"] == 0.9
     assert found["label_set"][0] == found["top"][0]
 

@@ -36,6 +36,7 @@ def answer(
         stages=1,
         unknown=unknown,
         reason="far away" if unknown else None,
+        false_reject_rate=0.05,
         truncated=False,
         ms=1.0,
     )
