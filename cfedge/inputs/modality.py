@@ -75,10 +75,13 @@ class Stored(Protocol):
         An input is a string that people write and read as it stands.
     visible
         An input can be seen: it has a thumbnail and a picture.
+    may_fail
+        The trunk is a user's own graph, which may fail on an input of the right form.
     """
 
     written: bool
     visible: bool
+    may_fail: bool
 
     def dump(self, inputs: Sequence[Input]) -> Dumped:
         """Return inputs as files hold them: golden vectors and held-out evidence."""

@@ -14,8 +14,8 @@ __all__ = ["finite", "finite_rows"]
 Floats = NDArray[np.float32]
 
 _NOT_FINITE = (
-    "features of input {}: expected finite numbers, found NaN or infinity; check this machine with:"
-    " cfedge bench"
+    "features of input {}: expected finite numbers, found NaN or infinity; leave this input out, or"
+    " where others fail too, check this machine with: cfedge bench"
 )
 
 

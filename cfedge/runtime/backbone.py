@@ -24,7 +24,7 @@ from cfedge.bundle.manifest import Backbone
 from cfedge.errors import IncompatibleError
 from cfedge.inputs.modality import Input, Modality, Tensor
 from cfedge.runtime.row_groups import grouped, most_rows
-from cfedge.runtime.session import check_interface, not_run, open_session
+from cfedge.runtime.session import check_interface, not_run, not_taken, open_session
 from cfedge.runtime.signed_weights import with_signed_weights
 
 if TYPE_CHECKING:
@@ -34,6 +34,7 @@ __all__ = ["Encoded", "Slots", "Tail", "Trunk", "no_adapter"]
 
 Floats = NDArray[np.float32]
 Slots = Mapping[str, Floats]
+Feeds = Mapping[str, NDArray[np.generic]]
 
 #: Rows of one shape and task from which on a run of their own costs less than copying their slots
 #: (docs/decisions/0016-gathered.md).
@@ -76,7 +77,7 @@ class Trunk:
     def __init__(
         self, model: BytesIO, modality: Modality, backbone: Backbone, *, threads: int = 1
     ) -> None:
-        self._prepare = modality.prepare
+        self._modality = modality
         self._session = _opened(model, "trunk", threads)
         self._hidden, self._features = backbone.hidden, sum(backbone.views)
         check_interface(
@@ -96,12 +97,12 @@ class Trunk:
         Raises
         ------
         InputError
-            One is none of the backbone's kind.
+            One is none of the backbone's kind, or a user's own graph fails on it.
         """
-        ready = [self._prepare(value, position) for position, value in enumerate(inputs)]
+        ready = [self._modality.prepare(value, position) for position, value in enumerate(inputs)]
         truncated = [row.truncated for row in ready]
         if len(ready) == 1:
-            states, directions = self._run(ready[0].feeds, 1)
+            states, directions = self._run(ready[0].feeds, [0])
             return Encoded(truncated, [states], [directions[0]])
         hidden: list[Floats] = [_NOTHING] * len(ready)
         features: list[Floats] = [_NOTHING] * len(ready)
@@ -111,19 +112,25 @@ class Trunk:
                 name: np.concatenate([ready[row].feeds[name] for row in rows])
                 for name in ready[rows[0]].feeds
             }
-            states, directions = self._run(feeds, len(rows))
+            states, directions = self._run(feeds, rows)
             for place, row in enumerate(rows):
                 hidden[row], features[row] = states[place : place + 1], directions[place]
         return Encoded(truncated, hidden, features)
 
-    def _run(self, feeds: Mapping[str, NDArray[np.generic]], rows: int) -> tuple[Floats, Floats]:
+    def _run(self, feeds: Feeds, rows: Sequence[int]) -> tuple[Floats, Floats]:
         try:
             states, directions = self._session.run(_TRUNK_OUTPUTS, feeds)
         except Exception as error:  # ONNX Runtime's exceptions share no base class of their own
+            if self._modality.may_fail and len(rows) == 1:
+                raise not_taken(self._modality.noun, rows[0], error) from error
+            for place, row in enumerate(
+                rows if self._modality.may_fail else ()
+            ):  # which of them is it?
+                self._run({name: array[place : place + 1] for name, array in feeds.items()}, [row])
             raise not_run("trunk", error) from error
-        fits = _fits(states.shape, (rows, *self._hidden))
-        if not (fits and directions.shape == (rows, self._features)):
-            raise _misshapen("trunk", rows, [states.shape, directions.shape])
+        fits = _fits(states.shape, (len(rows), *self._hidden))
+        if not (fits and directions.shape == (len(rows), self._features)):
+            raise _misshapen("trunk", len(rows), [states.shape, directions.shape])
         return states, directions
 
 

@@ -174,8 +174,8 @@ def predicted(
     probability = 1.0 / sum([exp(one - best) for one in scores])
     if not (probability > 0 and isfinite(strange.score)):
         raise InputError(
-            f"scores of input {row}: expected finite numbers, found others; check this machine"
-            " with: cfedge bench"
+            f"scores of input {row}: expected finite numbers, found others; leave this input out,"
+            " or where others fail too, check this machine with: cfedge bench"
         )
     unknown = strange.score > strange.threshold
     reason = None

@@ -16,7 +16,7 @@ import numpy as np
 import onnxruntime
 from numpy.typing import NDArray
 
-from cfedge.errors import IncompatibleError, UsageError
+from cfedge.errors import IncompatibleError, InputError, UsageError
 from cfedge.inputs.modality import Tensor
 from cfedge.runtime.fork import opened
 
@@ -26,6 +26,7 @@ __all__ = [
     "check_interface",
     "constants",
     "not_run",
+    "not_taken",
     "open_session",
     "reason_of",
 ]
@@ -161,6 +162,14 @@ def check_interface(
 def not_run(what: str, error: Exception) -> IncompatibleError:
     """Say that ONNX Runtime gave up in the middle of a graph."""
     return IncompatibleError(f"could not run {what}: {reason_of(error)}; export the bundle again")
+
+
+def not_taken(noun: str, position: int, error: Exception) -> InputError:
+    """Say that a user's own graph gave up on the input at a position."""
+    return InputError(
+        f"input {position}: expected an {noun} that the encoder takes, found one that it fails on:"
+        f" {reason_of(error)}; give other values, or leave it out"
+    )
 
 
 def _shape(sizes: Sequence[int | str | None]) -> str:

@@ -17,11 +17,17 @@ from cfedge.study.rule import Floats, Scorer, Statistics, checked, ordered
 
 __all__ = ["RandomFeatures"]
 
+#: Of a Gram matrix's largest eigenvalue, what its sums in float32 do not tell from 0.
+_LOST = 1e-6
+
 
 @dataclass(frozen=True)
 class RandomFeatures:
     """Ridge regression on random features relu(x W) (RanPAC, McDonnell et al. 2023, arXiv
     2307.02251).
+
+    A strength that float32 loses in the Gram matrix is not chosen, though it may miss least where
+    examples lie well apart.
 
     A task leaves its part of the Gram matrix [M, M] and of the class sums [C, M], both sums, and
     for every strength of the ridge by how much it misses (squares) the targets of a fifth of the
@@ -44,10 +50,13 @@ class RandomFeatures:
         # decomposition of N x N.
         rest = lifted[~test].astype(np.float64)
         values, vectors = np.linalg.eigh(rest @ rest.T)
+        least = _LOST * max(float(values[-1]), 0.0)
         seen = (lifted[test].astype(np.float64) @ rest.T) @ vectors
         turned = vectors.T @ targets[~test]
         misses = [
             float(((seen / (np.maximum(values, 0) + strength) @ turned - targets[test]) ** 2).sum())
+            if strength >= least
+            else np.inf
             for strength in self._STRENGTHS
         ]
         return {"gram": lifted.T @ lifted, "sums": targets.T @ lifted, "misses": np.array(misses)}

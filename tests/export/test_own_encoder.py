@@ -16,7 +16,7 @@ from onnx import ModelProto, NodeProto, TensorProto, helper, numpy_helper
 from cfedge import Engine
 from cfedge.bundle.files import read
 from cfedge.bundle.graph import check_graphs
-from cfedge.errors import BackboneError, UsageError
+from cfedge.errors import BackboneError, DataError, InputError, UsageError
 from cfedge.inputs.array.spec import Array
 from cfedge.train.examples.examples import Examples, LabelledData
 from cfedge.train.settings import Settings
@@ -157,6 +157,42 @@ def test_tasks_are_taught_exported_and_answered_in_closed_form(tmp_path: Path) -
     right = [one.label == label for one, label in zip(answers, test.labels, strict=True)]
     assert np.mean(right) > 0.9
     assert len(WorkspaceFolder(tmp_path / "ws").held_out("kinds").inputs) == 18
+
+
+def test_an_input_that_the_encoder_fails_on_is_named_and_the_others_are_answered(
+    tmp_path: Path,
+) -> None:
+    ids = [
+        _node("Gather", "m ids", "rows"),
+        _node("ReduceMean", "rows axis", "features", keepdims=0),
+    ]
+    model = _graph(ids, dtype=TensorProto.INT64, shape=("n", 6), inputs=("ids",))
+    workspace = make_backbone(tmp_path / "ws", "onnx", folder=_written(model, tmp_path))
+    rng = np.random.default_rng(0)
+    rows = [row % 2 * 20 + rng.integers(0, 20, 6) for row in range(40)]
+    labels = tuple(f"kind {row % 2}" for row in range(40))
+    learn(workspace, "kinds", Examples(tuple(rows), labels, "made", kind="array"))
+    export(workspace, tmp_path / "bundle")
+    engine, odd = Engine.open(tmp_path / "bundle"), np.full(6, 500)
+    said = "expected an array that the encoder takes, found one that it fails on: .*; give other"
+    for several, place in (([odd], 0), ([*rows[:5], odd, *rows[5:9]], 5)):
+        with pytest.raises(InputError, match=f"^input {place}: {said}"):
+            engine.predict(several)
+    with pytest.raises(DataError, match=rf"^example 4\d, an array \[6\]: {said}"):
+        learn(workspace, "other", Examples((*rows, odd), (*labels, "kind 0"), "made", kind="array"), Examples(tuple(rows), labels, "held", kind="array"))  # fmt: skip
+
+
+def test_an_array_whose_features_overflow_is_named_before_anything_is_learned(
+    tmp_path: Path,
+) -> None:
+    workspace = make_backbone(tmp_path / "ws", "onnx", folder=_written(PLAIN, tmp_path))
+    good, huge = _signals(30, 0), np.full((5, 8), 3e38, np.float32)
+    data = Examples((*good.inputs, huge), (*good.labels, "kind 0"), "made", kind="array")
+    with pytest.raises(
+        DataError, match=r"^features of example 31, an array \[5, 8\]: expected finite .*; leave"
+    ):
+        learn(workspace, "kinds", data, good)
+    assert not list((tmp_path / "ws" / "tasks").iterdir())
 
 
 @cases(

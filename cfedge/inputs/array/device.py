@@ -37,6 +37,7 @@ class ArrayInputs:
     noun = "array"
     written = False
     visible = False
+    may_fail = True
     example: object = [0.5, 0.25]
     golden_vectors = 4
     media: str | None = None

@@ -44,6 +44,7 @@ class StoredImages:
 
     written = False
     visible = True
+    may_fail = False
 
     def __init__(self, spec: Image) -> None:
         self._spec = spec

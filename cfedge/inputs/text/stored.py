@@ -15,6 +15,7 @@ class StoredTexts:
 
     written = True
     visible = False
+    may_fail = False
 
     def dump(self, inputs: Sequence[str]) -> Dumped:
         """Texts are their own notes."""

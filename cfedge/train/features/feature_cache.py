@@ -22,6 +22,7 @@ from cfedge.errors import CfedgeError, DataError, InputError
 from cfedge.inputs import reader
 from cfedge.inputs.modality import Input
 from cfedge.lookup import Features
+from cfedge.lookup.finite import finite_rows
 from cfedge.plain_files import LARGEST_BYTES, read_plain
 from cfedge.progress import Progress
 from cfedge.runtime.adapter import Adapter
@@ -31,6 +32,7 @@ from cfedge.storage import write_file
 from cfedge.train.examples.examples import Examples
 from cfedge.train.features.at_once import at_once
 from cfedge.train.features.mirrored import MirroredInputs
+from cfedge.train.features.of_example import of_example
 
 __all__ = [
     "adapted_features",
@@ -175,21 +177,25 @@ def _batches(
     room = free_bytes()
 
     def work(start: int) -> tuple[int, Encoded, Features]:
-        return start, *features_of(encoder, inputs[start : start + _STEP])
+        some = inputs[start : start + _STEP]
+        try:
+            seen, features = features_of(encoder, some)
+            for view in features:
+                finite_rows(view)
+        except InputError as error:
+            raise of_example(encoder.modality, some, start, error) from error
+        return start, seen, features
 
     starts = range(0, len(inputs), _STEP)
     with progress.track("running the frozen encoder", len(inputs)) as advance:
-        try:
-            for start, seen, features in chain(
-                map(work, starts[:1]), at_once(work, starts[1:], threads)
-            ):
-                if not start:
-                    states = seen.hidden if hidden else []
-                    check_room(len(inputs), _bytes_each(states, features), room)
-                yield start, seen, features
-                advance(len(seen.hidden))
-        except InputError as error:  # its number is of these few
-            raise DataError(f"examples{str(error)[str(error).index(':') :]}") from error
+        for start, seen, features in chain(
+            map(work, starts[:1]), at_once(work, starts[1:], threads)
+        ):
+            if not start:
+                states = seen.hidden if hidden else []
+                check_room(len(inputs), _bytes_each(states, features), room)
+            yield start, seen, features
+            advance(len(seen.hidden))
 
 
 def free_bytes() -> int | None:
