@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import random
 import time
@@ -91,6 +92,7 @@ def sync(
     """
     one_blas_thread()
     from cfedge.errors import UsageError
+    from cfedge.scratch import scratch_folder
     from cfedge.store import Store
     from cfedge.sync.client import Plan
     from cfedge.sync.client import sync as run
@@ -104,10 +106,6 @@ def sync(
             " publishes (metadata/1.root.json of the repository)"
         )
     given = read_root(root) if root else None
-    opened = Store.create(store, channel)
-    if given is not None:
-        Trust.begin(store / "trust", given)
-    time.sleep(random.uniform(0, jitter))
     plan = Plan(
         wanted=tuple(tasks or ["*"]),
         budget_bytes=budget,
@@ -115,7 +113,15 @@ def sync(
         dry_run=dry_run,
         retry=retry,
     )
-    done = run(opened, source, plan, progress=TerminalProgress())
+    with contextlib.ExitStack() as scratch:
+        place = store
+        if dry_run and not Store.exists(store):  # which is to stay so
+            place = scratch.enter_context(scratch_folder()) / "store"
+        opened = Store.create(place, channel)
+        if given is not None:
+            Trust.begin(place / "trust", given)
+        time.sleep(random.uniform(0, jitter))
+        done = run(opened, source, plan, progress=TerminalProgress())
     if json:
         print_json(dataclasses.asdict(done))
         return

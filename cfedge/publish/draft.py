@@ -71,8 +71,8 @@ class Channel:
         channel = cls.read(repository, name)
         if channel.index is None:
             raise SyncError(
-                f"{repository.folder}: expected channel {name!r}, found none; publish a bundle to"
-                " it first"
+                f"{repository.folder}: expected channel {name!r}, found none; name another with"
+                " --channel, or publish a bundle to it first"
             )
         return channel
 

@@ -60,7 +60,8 @@ class Store(Generations):
 
     @classmethod
     def create(cls, folder: Path, channel: str) -> Store:
-        """Make an empty store, or open the one that is there.
+        """Make an empty store, or open the one that is there. A store that no generation was ever
+        installed in takes another channel: the first may have been named wrongly.
 
         Raises
         ------
@@ -75,20 +76,26 @@ class Store(Generations):
 
         if cls.exists(folder):
             found = cls(folder)
-            if found.channel != channel:
-                raise StorageError(
-                    f"{folder}: expected a store of channel {channel!r}, found one of"
-                    f" {found.channel!r}; use another folder"
-                )
-            return found
+            return found if found.channel == channel else found._following(channel)
         check_channel(channel)
         check_outside(folder)
         make_folders(folder)
-        write_file(
-            folder / FACTS,
-            canonical_json(asdict(Facts(channel, secrets.token_hex(16), SCHEMA))),
-        )
+        _write_facts(folder, Facts(channel, secrets.token_hex(16), SCHEMA))
         return cls(folder)
+
+    def _following(self, channel: str) -> Store:
+        """Return this store with another channel, if nothing was installed in it yet."""
+        from cfedge.catalogue.channel_name import check_channel
+
+        check_channel(channel)
+        with self.writing():
+            if self.pointer() is not None or self.generations():
+                raise StorageError(
+                    f"{self.folder}: expected a store of channel {channel!r}, found one of"
+                    f" {self.channel!r}; use another folder"
+                )
+            _write_facts(self.folder, Facts(channel, self.device, SCHEMA))
+        return type(self)(self.folder)
 
     def to_open(self) -> int:
         """Return the generation to open: the pointer's, or, where that failed too often, the newest
@@ -199,3 +206,7 @@ def bundle_at(folder: Path) -> Bundle:
         return store.bundle(store.to_open())
     check_there(folder)
     return read(folder)
+
+
+def _write_facts(folder: Path, facts: Facts) -> None:
+    write_file(folder / FACTS, canonical_json(asdict(facts)))

@@ -197,8 +197,8 @@ class Trust:
         target = self.target(f"{channel}.json")
         if target is None:
             raise SyncError(
-                f"{self._source.name}: expected channel {channel!r}, found none of that name; ask"
-                " who publishes it"
+                f"{self._source.name}: expected channel {channel!r}, found none of that name;"
+                " name another with --channel, or ask who publishes it"
             )
         if hashlib.sha256(cached).hexdigest() != target.hashes.get("sha256"):
             cached = self.fetch(target, INDEX_BYTES)

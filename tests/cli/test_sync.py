@@ -403,7 +403,9 @@ def test_syncing_for_some_tasks_a_dry_run_and_a_pinned_store(home: Path, tiny_bu
         "dry run: generation none stays; would be added animals, colors, "
         in done(*first, "--dry-run").out
     )
-    found = done("sync", "store", "--from", "repo", "--tasks", "col*", "--json").json
+    assert not (home / "store").exists()
+    refused(12, "found none of that name; name another with --channel", *first, "--channel", "x")
+    found = done(*first, "--tasks", "col*", "--json").json
     assert (found["generation"], found["added"], found["changed"], found["freshness"]) == (
         1,
         ["colors"],
@@ -490,8 +492,8 @@ def test_syncing_refuses_what_it_cannot_use(home: Path) -> None:
         10,
     )
     refused(
-        9,
-        "expected a store of channel 'beta', found one of 'stable'",
+        12,
+        "expected channel 'beta', found none of that name",
         "sync",
         "store",
         "--from",

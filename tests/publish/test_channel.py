@@ -492,7 +492,7 @@ def test_there_is_nothing_to_roll_out_where_nothing_waits(shop: Workshop) -> Non
     ):
         roll_out(shop.repo, shop.keys, 0.5, now=NOW)
     with pytest.raises(
-        SyncError, match="expected channel 'beta', found none; publish a bundle to it first"
+        SyncError, match="expected channel 'beta', found none; name another with --channel, or pub"
     ):
         roll_out(shop.repo, shop.keys, 0.5, channel="beta", now=NOW)
 

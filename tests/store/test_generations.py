@@ -27,6 +27,7 @@ from cfedge.errors import (
     MissingExtraError,
     SchemaError,
     StorageError,
+    UsageError,
 )
 from cfedge.margins import Margins
 from cfedge.store import Pointer, Store
@@ -91,7 +92,13 @@ def test_two_stores_have_two_names(store: Store, tmp_path: Path) -> None:
     assert Store.create(tmp_path / "other", "stable").device != store.device
 
 
-def test_a_store_of_another_channel_is_refused(store: Store) -> None:
+def test_a_store_of_another_channel_is_refused_once_a_generation_is_there(store: Store) -> None:
+    other = Store.create(store.folder, "beta")  # the first channel was named wrongly
+    assert (other.channel, other.device) == ("beta", store.device)
+    with pytest.raises(UsageError, match="channel"):
+        Store.create(store.folder, "../beta")
+    store = Store.create(store.folder, "stable")
+    install(store, "lights")
     with pytest.raises(
         StorageError,
         match="expected a store of channel 'beta', found one of 'stable'; use another folder",
