@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json as jsonlib
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -13,12 +14,17 @@ from cfedge.cli.learning import with_settings
 from cfedge.cli.panels import SectionedCommand
 from cfedge.cli.places import JOBS, ON
 from cfedge.cli.show import PLOT, TerminalProgress, print_json
+from cfedge.cli.study_commands import commands
 from cfedge.cli.study_words import print_study
 from cfedge.train.settings import Settings
 
 if TYPE_CHECKING:
     from cfedge.study.results import Study
 
+
+_USUAL = "minilm-l6"
+#: Options that `init` has too.
+_GIVEN = ("backbone", "folder", "split", "target_modules")
 
 DATA = Annotated[
     Path,
@@ -103,7 +109,7 @@ def compare(
     sequential: SEQUENTIAL = False,
     jobs: JOBS = 1,
     on: ON = None,
-    backbone: BACKBONE = "minilm-l6",
+    backbone: BACKBONE = _USUAL,
     folder: FOLDER = None,
     split: SPLIT = None,
     target_modules: TARGET_MODULES = None,
@@ -114,7 +120,7 @@ def compare(
     """Compare methods on your own data.
 
     Every method learns the tasks one after another. Recommended is the cheapest one that can be
-    shipped and is as good as the best. The last line is the command that exports it.
+    shipped and is as good as the best. The last lines are the commands that make it.
 
     To see what one part of the method brings, compare again with it changed: --reuse (with
     --orthogonality none, --l1 0 or --l2 0), --split, --rank, --target-modules, --class-rank or
@@ -128,21 +134,14 @@ def compare(
     from cfedge.train.workspace.backbones import kind_of
 
     _check_out(out)
-    options = Options(
-        models=tuple(MODELS) if models is None else _names(models),
-        orders=orders,
-        joint=joint,
-        sequential=sequential,
-        jobs=jobs,
-        on=on,
-    )
+    named = _names(models)
+    measured = tuple(MODELS) if named is None else named
+    options = Options(measured, orders, joint, sequential, jobs, on)
     options.check(settings)
     kind = kind_of(backbone, folder)
     study = compare_fresh(
         load_stream(data, tasks=tasks, seed=settings.seed, kind=kind),
-        Weights(
-            backbone, folder, split, None if target_modules is None else _names(target_modules)
-        ),
+        Weights(backbone, folder, split, _names(target_modules)),
         options,
         unknown=load_inputs(unknown, kind=kind) if unknown else (),
         settings=settings,
@@ -151,7 +150,9 @@ def compare(
     if json:
         print_json(_record(study))
     else:
-        print_study(str(data), study, orders, jobs, recommended(study))
+        given = (None if backbone == _USUAL else backbone, folder, split, target_modules)
+        ship = partial(commands, data, tasks, dict(zip(_GIVEN, given, strict=True)), settings)
+        print_study(str(data), study, orders, jobs, recommended(study), ship)
     _keep(study, out, plot)
 
 
@@ -180,7 +181,9 @@ def _keep(study: Study, out: Path | None, plot: Path | None) -> None:
         save(draw_study(study), plot)
 
 
-def _names(listed: str) -> tuple[str, ...]:
+def _names(listed: str | None) -> tuple[str, ...] | None:
+    if listed is None:
+        return None
     return tuple(name.strip() for name in listed.split(",") if name.strip())
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from cfedge.cli.show import print_table, say
@@ -10,23 +10,33 @@ from cfedge.counted import counted, size
 
 if TYPE_CHECKING:
     from cfedge.study.results import Study
+    from cfedge.train.measures.open_set import OpenSet
 
 __all__ = ["print_study"]
 
 
-def print_study(data: str, study: Study, orders: int, jobs: int, best: str | None) -> None:
+def print_study(
+    data: str,
+    study: Study,
+    orders: int,
+    jobs: int,
+    best: str | None,
+    ship: Callable[[str, bool], list[str]],
+) -> None:
     """Print the table and what follows from it.
 
     Parameters
     ----------
     best
         The recommended model, or None.
+    ship
+        Gives the commands that make a model, by its lookup and whether its tasks have adapters.
     """
     from cfedge.study.results import CEILINGS, FLOORS, summary
 
     rows = summary(study)
     print_table(
-        f"{data}: {counted(len(study.tasks), 'task')}, {counted(study.test_examples, 'test example')}, mean of {orders} orders, per sample",
+        f"{data}: {counted(len(study.tasks), 'task')}, {counted(study.test_examples, 'test example')}, mean of {counted(orders, 'order')}, per sample",
         (
             "model", "last accuracy", "+-", "incremental", "task found", "in the best two", "forgetting", "backward", "passes",
             "a task adds", "for its statistics", "made in",
@@ -52,26 +62,18 @@ def print_study(data: str, study: Study, orders: int, jobs: int, best: str | Non
                 " average (expected calibration error, task and label)"
             )
     if study.open_set:
-        found = [
-            (one.detection.auroc, one.detection.fpr95, one.risk_coverage.area)
-            for one in study.open_set
-        ]
-        auroc, fpr95, area = (sum(values) / orders for values in zip(*found, strict=True))
-        say(
-            f"inputs of no task, as shipped: AUROC {auroc:.3f}, false positives at 95 % detection"
-            f" {fpr95:.1%}, mean risk over coverage {area:.3f}"
-        )
+        _say_open_set(study.open_set)
     if repeated := sum(study.duplicates.values()):
         say(
             f"{repeated} test inputs are also learned from, case and spaces aside: every figure"
             " is too good by what they count for"
         )
     say(f"beside the models: {', '.join((*CEILINGS, *FLOORS))}")
-    _recommend(study, best)
+    _recommend(study, best, ship)
 
 
-def _recommend(study: Study, best: str | None) -> None:
-    """Say which model is best and which to ship, and at last the command that ships it."""
+def _recommend(study: Study, best: str | None, ship: Callable[[str, bool], list[str]]) -> None:
+    """Say which model is best and which to ship, and at last the commands that ship it."""
     from cfedge.lookup.rules import RULES
     from cfedge.study.results import MODELS, SHIPPED, most_accurate, summary
 
@@ -91,9 +93,21 @@ def _recommend(study: Study, best: str | None) -> None:
         f"recommended: {best} ({MODELS[best]}; {_costs(rows[best])}), the cheapest in bytes times"
         f" passes within one standard error of {near}; {RULES[lookup].grows}"
     )
-    how = "as they are" if adapters else "with: cfedge add ... --head-only"
-    say(f"learn the tasks {how}, and export them with:")
-    say(f"cfedge export ws bundle --lookup {lookup}")
+    say("make it with:")
+    for line in ship(lookup, adapters):
+        say(line)
+
+
+def _say_open_set(found_by_order: Sequence[OpenSet]) -> None:
+    """Say how well inputs of no task are told apart, the mean over orders."""
+    found = [
+        (one.detection.auroc, one.detection.fpr95, one.risk_coverage.area) for one in found_by_order
+    ]
+    auroc, fpr95, area = (sum(values) / len(found_by_order) for values in zip(*found, strict=True))
+    say(
+        f"inputs of no task, as shipped: AUROC {auroc:.3f}, false positives at 95 % detection"
+        f" {fpr95:.1%}, mean risk over coverage {area:.3f}"
+    )
 
 
 def _costs(row: Mapping[str, float]) -> str:

@@ -64,7 +64,7 @@ def wanted(
     if place is None:
         raise UsageError(
             f"coverage: expected a share above 0 and at most {COVERAGES[-1]:g}, found"
-            f" {coverage!r:.40}; ask for less, such as 0.95"
+            f" {coverage!r:.40}; such as 0.95"
         )
     limits = [1.0] * len(tasks)  # of a task that is not asked
     for position, task in enumerate(tasks):

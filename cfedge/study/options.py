@@ -86,7 +86,13 @@ def check(
             f"{base.folder}: expected a workspace without tasks, found {len(base.tasks)}; make a"
             " new one"
         )
-    least = min(min(slot.rows, slot.columns) for slot in base.backbone.slots)
+    slots = base.backbone.slots
+    least = min((min(slot.rows, slot.columns) for slot in slots), default=0)
+    if not slots and (options.joint or options.sequential or settings.reuse):
+        raise UsageError(
+            f"--joint, --sequential, --reuse: expected a backbone with slots for adapters, found"
+            f" {base.backbone.name!r}; leave them out"
+        )
     if (
         settings.reuse
         and settings.orthogonality == "projection"

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import re
+import shlex
 from pathlib import Path
 
+import click
 import pytest
 from made import make_texts, write_csv
+from typer.main import get_command
 from typer.testing import CliRunner
 
 from cfedge.cli import app
+from cfedge.cli.study_commands import commands
 from cfedge.errors import CfedgeError
 from cfedge.study.fresh import Weights
 from cfedge.study.stream import Splits, load_stream
@@ -104,6 +108,25 @@ def test_an_option_of_compare_is_the_setting_of_its_name(
     ask(*local)
     ask(*local, "--target-modules", "expand, project")
     assert modules == [None, ("expand", "project")]  # the backbone's own, whatever it reads
+
+
+def test_the_commands_that_compare_ends_with_can_be_pasted() -> None:
+    data, given = Path("my data.csv"), {"backbone": "lite0", "folder": None, "split": 3}
+    usual = commands(data, None, {}, Settings(), lookup="lda", adapters=False)
+    assert usual == [
+        "cfedge init ws",
+        "cfedge add ws --data 'my data.csv' --head-only",
+        "cfedge export ws bundle --lookup lda",
+    ]
+    changed = Settings(**CHANGED, reuse=True, seed=5, held_out=0.3)  # type: ignore[arg-type]
+    lines = commands(data, 2, given, changed, lookup="class-clusters", adapters=True)
+    assert lines[0] == "cfedge init ws --backbone lite0 --split 3"
+    assert lines[1].startswith("cfedge add ws TASK --data FILE --train --rank 3 --epochs 2 ")
+    known = get_command(app)
+    for line in [*usual, *lines]:
+        _, name, *words = shlex.split(line)
+        with click.Context(known) as parent:
+            known.get_command(parent, name).make_context(name, words)  # type: ignore[attr-defined]
 
 
 def test_what_arguments_alone_forbid_is_refused_before_the_work(

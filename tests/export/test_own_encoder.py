@@ -18,6 +18,9 @@ from cfedge.bundle.files import read
 from cfedge.bundle.graph import check_graphs
 from cfedge.errors import BackboneError, DataError, InputError, UsageError
 from cfedge.inputs.array.spec import Array
+from cfedge.study.compare import compare
+from cfedge.study.options import Options
+from cfedge.study.stream import Splits
 from cfedge.train.examples.examples import Examples, LabelledData
 from cfedge.train.settings import Settings
 from cfedge.train.teach import learn, learn_tasks
@@ -193,6 +196,17 @@ def test_an_array_whose_features_overflow_is_named_before_anything_is_learned(
     ):
         learn(workspace, "kinds", data, good)
     assert not list((tmp_path / "ws" / "tasks").iterdir())
+
+
+def test_methods_are_compared_on_arrays_too_but_for_what_trains_adapters(tmp_path: Path) -> None:
+    base = make_backbone(tmp_path / "ws", "onnx", folder=_written(PLAIN, tmp_path))
+    stream = {name: Splits(*map(_signals, (30, 15, 15), seeds)) for name, seeds in (("a", (0, 1, 2)), ("b", (3, 4, 5)))}  # fmt: skip
+    study = compare(base, stream, Options(("cfedge", "lda+heads"), orders=1))
+    assert set(study.runs) >= {"cfedge", "lda+heads"}
+    with pytest.raises(
+        UsageError, match="--joint, --sequential, --reuse: expected a backbone with"
+    ):
+        compare(base, stream, Options(("cfedge",), orders=1, joint=True))
 
 
 @cases(

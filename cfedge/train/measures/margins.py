@@ -118,7 +118,7 @@ def route(
 def check_tail_share(tail_share: float | None) -> None:
     """Refuse what is no share of the inputs (UsageError)."""
     if tail_share is not None and not 0 <= tail_share <= 1:
-        raise UsageError(f"tail share: expected a share in [0, 1], found {tail_share}")
+        raise UsageError(f"tail share: expected a share in [0, 1], found {tail_share}; such as 0.4")
 
 
 def _look_closer(

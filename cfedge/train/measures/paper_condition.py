@@ -117,7 +117,8 @@ def paper_terms(
     spread = width * variance
     middle = 3 * spread - kappa
     square = middle**2 - 24 * spread * kappa
-    t1 = (middle + math.sqrt(square)) / 4 - kappa if square >= 0 else None
+    several = all(len(rows) > 1 for rows in under.values())  # of one the variance is not known
+    t1 = (middle + math.sqrt(square)) / 4 - kappa if several and square >= 0 else None
     needed = None if t1 is None else 2 / width * max(t1, t2)
     holds = needed is not None and delta > needed
     return PaperTerms(delta, kappa, variance, clusters, t1, t2, needed, holds)
