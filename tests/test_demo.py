@@ -141,7 +141,7 @@ def test_a_digit_is_in_one_split_of_one_task_or_in_none(drawn: Stream) -> None:
 
 
 def test_pictures_of_no_task_are_listed_as_report_takes_them(drawn: Stream) -> None:
-    from cfedge.train.examples.data import load_inputs
+    from cfedge.train.examples.inputs_alone import load_inputs
 
     kinds = Counter(kind for _, kind in drawn.unknown.inputs)
     assert min(kinds["near"], kinds["far"]) >= 40

@@ -35,8 +35,8 @@ def evaluate(
         Path | None,
         typer.Option(
             help=(
-                "File of inputs of no task; its column is named after their kind"
-                f" ({', '.join(KINDS)})."
+                "File of inputs of no task, whose column is named after their kind"
+                f" ({', '.join(KINDS)}), or a folder of pictures or arrays."
             )
         ),
     ] = None,
@@ -113,10 +113,11 @@ def _print_scores(scores: Scores) -> None:
         f"the lookup took its second stage for {scores.second_stages:.1%} of inputs and its third for"
         f" {scores.third_stages:.1%}; {scores.early_exits:.1%} exited early"
     )
-    say(
-        f"probabilities are wrong by {scores.calibration_error:.3f} on average (expected calibration"
-        " error, task and label)"
-    )
+    if scores.calibration_error is not None:
+        say(
+            f"probabilities are wrong by {scores.calibration_error:.3f} on average (expected"
+            " calibration error, task and label, of inputs that are not called unknown)"
+        )
     if scores.unknown:
         apart, curve = scores.unknown.detection, scores.unknown.risk_coverage
         say(

@@ -112,6 +112,7 @@ def inspect_tasks(
         print_json([_with_model(row, models, certified) for row in rows])
         return
     _print_inspected(f"{workspace}", rows)
+    _print_unknown(rows)
     if models:
         print_models(rows, models, mixtures=mixtures)
         say(_looks(rows))
@@ -208,6 +209,27 @@ def _print_inspected(title: str, rows: Sequence[Mapping[str, Any]]) -> None:
                 *((what or "nothing",) if any(reused) else ()),
             )
             for row, what in zip(rows, reused, strict=True)
+        ],
+    )
+
+
+def _print_unknown(rows: Sequence[Mapping[str, Any]]) -> None:
+    """Print how many inputs of each kind a task calls unknown, were they given to it."""
+
+    def of(caught: int, asked: int) -> str:
+        return f"{caught} of {asked}" if asked else "none came"
+
+    print_table(
+        "called unknown, at the rate of a task's own inputs that export would choose",
+        ("task", "own inputs", "other tasks' inputs", "public inputs of no task that came to it"),
+        [
+            (
+                row["task"],
+                of(row["own_rejected"], row["own"]),
+                of(row["others_caught"], row["others"]),
+                of(row["foreign_caught"], row["foreign"]),
+            )
+            for row in rows
         ],
     )
 

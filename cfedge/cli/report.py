@@ -45,8 +45,8 @@ def report(
         typer.Option(
             metavar="FILE",
             help=(
-                "File of inputs of no task, for the report of a workspace; its column is named"
-                f" after their kind ({', '.join(KINDS)})."
+                "File of inputs of no task, for the report of a workspace, whose column is named"
+                f" after their kind ({', '.join(KINDS)}), or a folder of pictures or arrays."
             ),
         ),
     ] = None,

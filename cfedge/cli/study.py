@@ -41,7 +41,9 @@ ORDERS = Annotated[
 ]
 UNKNOWN = Annotated[
     Path | None,
-    typer.Option(help="File of inputs of no task: measure how well they are told apart."),
+    typer.Option(
+        help="Inputs of no task, a file or a folder: measure how well they are told apart."
+    ),
 ]
 MODELS = Annotated[
     str | None, typer.Option(help="Models to measure, separated by commas; otherwise all.")
@@ -130,7 +132,7 @@ def compare(
     from cfedge.study.options import Options
     from cfedge.study.results import MODELS, recommended
     from cfedge.study.stream import load_stream
-    from cfedge.train.examples.data import load_inputs
+    from cfedge.train.examples.inputs_alone import load_inputs
     from cfedge.train.workspace.backbones import kind_of
 
     _check_out(out)

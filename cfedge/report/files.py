@@ -95,7 +95,7 @@ def _inputs(folder: Path, unknown: Path | None) -> list[Input]:
             f"--unknown: expected a workspace, found {folder}, which is none; a bundle's report shows"
             " what the bundle holds: leave it out"
         )
-    from cfedge.train.examples.data import load_inputs
+    from cfedge.train.examples.inputs_alone import load_inputs
     from cfedge.train.workspace.folder import WorkspaceFolder
 
     return list(load_inputs(unknown, kind=WorkspaceFolder(folder).kind))

@@ -10,9 +10,9 @@ from pathlib import Path
 from cfedge.progress import Progress
 from cfedge.runtime.engine import Engine
 from cfedge.train.examples.arrays import inputs_of
-from cfedge.train.examples.data import load_inputs
 from cfedge.train.examples.examples import Examples, check_labels
 from cfedge.train.examples.given_data import Labelled, check_by_task, given_examples
+from cfedge.train.examples.inputs_alone import load_inputs
 from cfedge.train.jobs.answering import Answered, Question
 from cfedge.train.jobs.place import Place
 from cfedge.train.measures.metrics import Scores, evaluate

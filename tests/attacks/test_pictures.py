@@ -101,7 +101,7 @@ PICTURES: dict[str, tuple[Callable[[], bytes], str]] = {
     "a PNG with a changed byte": (lambda: flipped(PNG, len(PNG) // 2), WHOLE),
     "a PNG without pixels": (lambda: png(8, 8), WHOLE),
     "a PNG of a wrong checksum": (lambda: flipped(PNG, 30), "expected"),
-    "a PNG of 30,000 x 30,000": (lambda: png(30_000, 30_000), LARGE),
+    "a PNG of 30,000 x 30,000": (lambda: png(30_000, 30_000), f"{LARGE}, found 900 million"),
     "a PNG of 8,000 x 8,000 in a few bytes": (lambda: png(8_000, 8_000, bytes(9)), LARGE),
     "a PNG of 2^31 columns": (lambda: png(2**31 - 1, 1), "expected"),
     "a PNG of 1 x 50,000,001": (lambda: png(1, 50_000_001), LARGE),
@@ -123,6 +123,10 @@ PICTURES: dict[str, tuple[Callable[[], bytes], str]] = {
     ),
     "pixels of 32 bits": (
         lambda: encoded(PIL.Image.fromarray(np.full((8, 8), 1 << 20, np.int32)), "TIFF"),
+        "found 32 bits; scale it to 8 bits",
+    ),
+    "few pixels' values, of 32 bits": (  # whose upper byte of two would be black
+        lambda: encoded(PIL.Image.fromarray(np.full((8, 8), 200, np.int32)), "TIFF"),
         "found 32 bits; scale it to 8 bits",
     ),
     "a WebP cut in the middle": (lambda: encoded(noise(), "WEBP")[:300], "expected"),

@@ -199,6 +199,12 @@ def test_a_lookup_that_is_not_there_is_refused(tiny_workspace: Path) -> None:
         BackboneRequest(lookup="oracle")
 
 
+def test_a_share_of_third_stages_is_refused_where_there_is_none(tiny_workspace: Path) -> None:
+    for name in ("lda", "nearest-mean"):
+        with pytest.raises(UsageError, match="tail share: expected none with a lookup that runs"):
+            build(WorkspaceFolder(tiny_workspace), lookup=name, tail_share=0.2)
+
+
 def test_a_workspace_of_a_lookup_that_is_not_there_is_refused(tiny_workspace: Path) -> None:
     from cfedge.train.workspace.index import Index
 

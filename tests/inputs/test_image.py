@@ -215,5 +215,7 @@ def test_a_path_that_is_json_of_a_client_is_never_opened(tmp_path: Path) -> None
         with pytest.raises(UsageError, match="input 0: expected a picture in base64") as refusal:
             SMALL.parse(value, "input 0")
         assert step in str(refusal.value)
-    with pytest.raises(UsageError, match="input 0: expected a picture in base64, found an object"):
+    with pytest.raises(
+        UsageError, match=r"found an object; give the file's bytes in base64 as one"
+    ):
         SMALL.parse(asked, "input 0")

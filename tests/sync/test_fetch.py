@@ -12,6 +12,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from every import cases
 from servers import Clock, Handler, Raw, Static, cut, drip, endless, once, other, status
 
 from cfedge.bundle.fileref import FileRef
@@ -304,20 +305,21 @@ class Full:
         patch.setattr(os, name, refuse)
 
 
-@pytest.mark.parametrize("code", [errno.ENOSPC, errno.EIO, errno.EROFS])
-@pytest.mark.parametrize(
-    ("call", "at"), [("mkdir", 1), ("fsync", 1), ("fsync", 2), ("fsync", 3), ("replace", 1)]
-)
+@cases("code", [errno.ENOSPC, errno.EIO, errno.EROFS])
 def test_a_full_disk_at_each_call_leaves_no_object_and_the_next_start_works(
-    call: str, at: int, code: int, repo: Path, target: Path, tmp_path: Path
+    code: int, repo: Path, tmp_path: Path
 ) -> None:
-    with pytest.MonkeyPatch.context() as patch:
-        Full(patch, call, at, code)
-        with pytest.raises(StorageError, match=f"{target}.*trunk.*check the disk"):
-            fetcher(Folder(repo), tmp_path).into(target, "trunk", REF)
-    assert not target.exists()
-    fetcher(Folder(repo), tmp_path).into(target, "trunk", REF)
-    assert target.read_bytes() == DATA
+    for call, at in (("mkdir", 1), ("fsync", 1), ("fsync", 2), ("fsync", 3), ("replace", 1)):
+        kept = tmp_path / f"{call}{at}"
+        kept.mkdir()
+        target = kept / "trunk"
+        with pytest.MonkeyPatch.context() as patch:
+            Full(patch, call, at, code)
+            with pytest.raises(StorageError, match=f"{target}.*trunk.*check the disk"):
+                fetcher(Folder(repo), kept).into(target, "trunk", REF)
+        assert not target.exists()
+        fetcher(Folder(repo), kept).into(target, "trunk", REF)
+        assert target.read_bytes() == DATA
 
 
 def test_a_disk_that_is_full_while_bytes_come_keeps_what_it_can(

@@ -185,7 +185,8 @@ class ArrayInputs:
         if local and isinstance(value, dict) and set(value) == {"path"}:
             return self.words(str(value["path"]), where)[0]
         if not isinstance(value, list):
-            raise UsageError(f"{where}: expected an array of numbers, found {json_kind(value)}")
+            found = f"{json_kind(value)}; give such as [0.5, 0.25]"
+            raise UsageError(f"{where}: expected a list of numbers, found {found}")
         return from_list(value, where)
 
     def words(self, value: str, where: str) -> list[Input]:

@@ -9,6 +9,7 @@ become red, green and blue. Of a large JPEG no more is decoded than twice what i
 from __future__ import annotations
 
 import io
+import re
 from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING, Any
 
@@ -56,6 +57,8 @@ _BRANDS = {
     **dict.fromkeys((b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1"), "HEIC"),
     b"avif": "AVIF", b"avis": "AVIF",
 }  # fmt: skip
+#: Formats of 16 bits a colour at most, which Pillow may open in a mode of 32.
+_SHORT = ("PNG", "PPM")
 #: How EXIF's orientation is undone, by name of ``PIL.Image.Transpose``.
 _TURNS = {
     2: "FLIP_LEFT_RIGHT", 3: "ROTATE_180", 4: "FLIP_TOP_BOTTOM", 5: "TRANSPOSE", 6: "ROTATE_270",
@@ -122,7 +125,9 @@ def decoded(data: bytes, where: str, *, needed: int) -> Pixels:
                 picture.draft(None, (2 * needed, 2 * needed))
             return _pixels_of(picture, where)
     except (images.DecompressionBombError, images.DecompressionBombWarning) as error:
-        raise _large(where, "far more") from error
+        counted = re.search(r"\((\d+) pixels\)", str(error))
+        found = f"{int(counted[1]) // 10**6} million" if counted else "far more"
+        raise _large(where, found) from error
     except (images.UnidentifiedImageError, ZeroDivisionError) as error:
         raise _foreign(data, where) from error
     except InputError:
@@ -157,6 +162,8 @@ def _pixels_of(picture: Picture, where: str) -> Pixels:
     picture.load()
     orientation = _orientation(picture)
     mode = picture.mode
+    if mode == "I" and picture.format not in _SHORT:
+        raise _odd(where, "8 or 16 bits a colour", "32 bits", "scale it to 8 bits")
     if mode == "F":
         raise _odd(where, "8 or 16 bits a colour", "floating point", "scale it to 8 bits")
     if mode.startswith("I"):

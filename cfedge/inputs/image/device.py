@@ -118,7 +118,10 @@ class ImageInputs(StoredImages):
         if local and isinstance(value, dict) and set(value) == {"path"}:
             return path_of(value["path"], where)
         if not isinstance(value, str):
-            raise UsageError(f"{where}: expected a picture in base64, found {json_kind(value)}")
+            raise UsageError(
+                f"{where}: expected a picture in base64, found {json_kind(value)}; give the file's"
+                " bytes in base64 as one string"
+            )
         if len(value) > MOST_BYTES * 4 // 3:
             raise InputError(
                 f"{where}: expected at most {MOST_BYTES >> 20} MB, found more; shrink the picture"

@@ -32,6 +32,7 @@ def _of_bundle(contents: Contents) -> list[Markup]:
             task.name, f"{task.threshold:.1f}", percent(task.false_reject_rate),
             _of(task.certificate.own_rejected, task.certificate.own),
             _of(task.certificate.foreign_caught, task.certificate.foreign),
+            _of(task.certificate.others_caught, task.certificate.others),
         ]
         for task in contents.tasks
     ]  # fmt: skip
@@ -47,10 +48,11 @@ def _of_bundle(contents: Contents) -> list[Markup]:
                 "of own inputs, at most",
                 "of held-out ones",
                 "of public inputs of no task",
+                "of other tasks' inputs",
             ],
             rows,
             caption="Thresholds of this bundle, and what they called unknown when it was made",
-            numbers=[1, 2, 3, 4],
+            numbers=[1, 2, 3, 4, 5],
         ),
         note(
             "The report of its workspace shows what other thresholds would give: cfedge report WS."

@@ -4,8 +4,10 @@ signatures that the input is not in.
 
 from __future__ import annotations
 
+from cfedge.errors import UsageError
 from cfedge.lookup import Background, TaskMatch, TaskMatches
 from cfedge.lookup.finder import Finder
+from cfedge.lookups import DEFAULT
 from cfedge.margins import SECOND_SHARES, Margins
 from cfedge.train.certify.shipped import Shipped
 from cfedge.train.measures.folds import Without
@@ -33,9 +35,14 @@ def routed(
     Raises
     ------
     UsageError
-        The share is not in [0, 1].
+        The share is not in [0, 1], or is for a lookup that has no third stage.
     """
     check_tail_share(tail_share)
+    if made.rule.reads_all and tail_share is not None:
+        raise UsageError(
+            f"tail share: expected none with a lookup that runs the whole encoder for every input,"
+            f" found {tail_share}; leave it out, or use the lookup {DEFAULT}"
+        )
     if not made.rule.reads_all:
         return route(made.signatures, made.held_out, made.folds, background, tail_share=tail_share)
     found = {name: [_NONE] * len(one.tail) for name, one in made.held_out.items()}

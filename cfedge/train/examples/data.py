@@ -17,7 +17,6 @@ from cfedge.doors import Reading, sheet, stem
 from cfedge.doors.saved_datasets import is_saved, splits
 from cfedge.errors import DataError
 from cfedge.inputs import DEFAULT_KIND
-from cfedge.inputs.modality import Input
 from cfedge.kinds import KINDS, NEW_WORKSPACE
 from cfedge.train.examples.class_folders import are_class_folders, check_groups, load_class_folders
 from cfedge.train.examples.doubts import with_doubts
@@ -37,7 +36,6 @@ __all__ = [
     "INPUT_AND_LABEL",
     "load",
     "load_file",
-    "load_inputs",
     "of_split",
     "read_file",
     "read_tables",
@@ -107,16 +105,6 @@ def load_file(
             return load_class_folders(path, kind, encoding).train
     table = read_file([path], columns, encoding, kind)
     return with_doubts(examples_of(table), table)
-
-
-def load_inputs(
-    path: Path,
-    columns: Columns = INPUT_AND_LABEL,
-    encoding: str | None = None,
-    kind: str = DEFAULT_KIND,
-) -> tuple[Input, ...]:
-    """Load the inputs of one file, without labels; errors as of `load`."""
-    return read_file([path], columns._replace(label=None), encoding, kind).inputs
 
 
 def read_tables(

@@ -59,8 +59,9 @@ class Scores:
     column for tasks that no examples were given of; `second_stages` is the share of answers that
     took two stages or three, `third_stages` of those that took three and one more run of the frozen
     tail, `early_exits` of those that took no run of the adapted one; `calibration_error` is the expected
-    error of the answers' probabilities (`cfedge.train.measures.calibration_error`); `unknown` is
-    None where no inputs of no task were given.
+    error of the probabilities of answers that state one, which is those that are not called unknown
+    (`cfedge.train.measures.calibration_error`; None where all are); `unknown` is None where no inputs
+    of no task were given.
     """
 
     tasks: list[TaskScores]
@@ -73,7 +74,7 @@ class Scores:
     second_stages: float
     third_stages: float
     early_exits: float
-    calibration_error: float
+    calibration_error: float | None
     unknown: OpenSet | None = None
 
 
@@ -152,9 +153,18 @@ def score(
         second_stages=_share(one.stages >= 2 for one in every),
         third_stages=_share(one.stages == 3 for one in every),
         early_exits=_share(one.early_exit for one in every),
-        calibration_error=calibration_error([one.probability for one in every], right),
+        calibration_error=_wrong_by(every, right),
         unknown=open_set(labels, answers, out_of_domain) if out_of_domain else None,
     )
+
+
+def _wrong_by(answers: Sequence[Prediction], right: Sequence[bool]) -> float | None:
+    known = [(one.probability, true) for one, true in zip(answers, right, strict=True)
+             if not one.unknown]  # fmt: skip
+    if not known:
+        return None
+    probabilities, came = zip(*known, strict=True)
+    return calibration_error(probabilities, came)
 
 
 def _task_scores(

@@ -12,8 +12,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cfedge.errors import DataError
-from cfedge.train.examples.data import load, load_file, load_inputs
+from cfedge.train.examples.data import load, load_file
 from cfedge.train.examples.examples import Examples, LabelledData, repeated, split_held_out
+from cfedge.train.examples.inputs_alone import load_inputs
 
 TWO = Examples(("it is cold", "open the door"), ("heat", "door"), "any")
 
@@ -658,6 +659,17 @@ def test_several_labels_are_refused_in_every_file(tmp_path: Path) -> None:
     assert ":train, rows 1 and 2: expected one label, found several" in refusal(
         saved(tmp_path / "rooms", {"": columns})
     )
+
+
+def test_inputs_alone_may_be_a_folder_of_pictures_or_arrays(tmp_path: Path) -> None:
+    for name in ("b.png", "a.JPG", "deep/c.jpg", "notes.txt"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_bytes(b"x")
+    expected = [str(tmp_path / name) for name in ("a.JPG", "b.png", "deep/c.jpg")]
+    assert list(load_inputs(tmp_path, kind="image")) == expected
+    for kind, wanted in (("array", r"files of \.npy in it"), ("text", "a file of text inputs")):
+        with pytest.raises(DataError, match=f"expected {wanted}, found a folder without"):
+            load_inputs(tmp_path, kind=kind)
 
 
 def test_inputs_alone_without_their_column_are_refused_by_its_name(tmp_path: Path) -> None:

@@ -66,7 +66,7 @@ def test_features_are_the_same_in_parts_at_once_and_from_the_cache(
         ),
     ]
     assert len(list(cache.iterdir())) == 1
-    with pytest.raises(DataError, match=r"^examples: expected a text, found an empty one"):
+    with pytest.raises(DataError, match=r"^example 481, '': expected a text, found an empty one"):
         encoded(encoder, [*examples.inputs, ""], Quiet(), threads=threads)
     for hidden, features in made:
         for one, two in zip(features, whole[1], strict=True):

@@ -128,7 +128,7 @@ def test_factor_and_diagonal_give_the_scatter_where_the_rank_is_full(
     error = np.abs(rebuilt(found) - scatter_of(*data))
     assert (error <= rounding(found)).all()
     monkeypatch.setattr(
-        "cfedge.train.features.signature.on_grid", lambda rows: rows.astype(np.float32)
+        "cfedge.train.features.signature.on_grid", lambda rows, **_: rows.astype(np.float32)
     )  # but for rounding
     np.testing.assert_allclose(
         rebuilt(signature(*data, rank=20)),
@@ -151,7 +151,7 @@ def test_the_factor_takes_the_directions_of_largest_scatter(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(
-        "cfedge.train.features.signature.on_grid", lambda rows: rows.astype(np.float32)
+        "cfedge.train.features.signature.on_grid", lambda rows, **_: rows.astype(np.float32)
     )  # but for rounding
     features, classes = make_data(4)
     for rank in (1, 4, 10):
@@ -229,7 +229,7 @@ def test_a_lookup_from_the_signature_shrinks_as_ledoit_and_wolf_say(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(
-        "cfedge.train.features.signature.on_grid", lambda rows: rows.astype(np.float32)
+        "cfedge.train.features.signature.on_grid", lambda rows, **_: rows.astype(np.float32)
     )  # but for rounding
     data = make_data(12, examples=2000)
     expected = SHRINKAGE_FACTOR * ledoit_wolf_shrinkage(residuals_of(*data), assume_centered=True)

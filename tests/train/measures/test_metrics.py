@@ -102,6 +102,16 @@ def test_an_unknown_answer_is_counted_beside_its_task_and_label() -> None:
     assert row.accuracy == 0.75
 
 
+def test_only_answers_that_are_not_called_unknown_have_a_calibration_error() -> None:
+    known = {"rooms": [answer()] * 2}
+    for free, error in (
+        ([answer(), answer("lifts", unknown=True)], 0.5),
+        ([answer(), answer("lifts")], 0.0),
+        ([answer(unknown=True)] * 2, None),
+    ):
+        assert score({"rooms": ["heat"] * 2}, {"rooms": free}, known).calibration_error == error
+
+
 def test_pooled_shares_weigh_examples_and_the_task_mean_weighs_tasks() -> None:
     truth = {"rooms": ["heat"] * 8, "lifts": ["up"] * 2}
     free = {
