@@ -139,14 +139,16 @@ def _wrong(value: object, kinds: tuple[_Kind, ...]) -> str:
         return "" if _is_short(value) else _A_NAME
     if any(_is_of(value, one) for one in kinds):
         return ""
-    nouns = [
-        "a path"
-        if issubclass(one.kind, os.PathLike)
-        else _NOUNS.get(one.kind, f"a {one.kind.__name__}")
-        for one in kinds
-        if not (paths and one.kind is str)
-    ]
+    nouns = [_noun(one) for one in kinds if not (paths and one.kind is str)]
     return " or ".join(dict.fromkeys(nouns))
+
+
+def _noun(one: _Kind) -> str:
+    if issubclass(one.kind, os.PathLike):
+        return "a path"
+    if one.kind is Mapping and one.inside:
+        return f"a mapping of {' to '.join(f'{_noun(part)[2:]}s' for part in one.inside)}"
+    return _NOUNS.get(one.kind, f"a {one.kind.__name__}")
 
 
 def _can_be(path: str | os.PathLike[Any]) -> bool:

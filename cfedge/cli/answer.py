@@ -4,10 +4,8 @@ kind.
 
 from __future__ import annotations
 
-import os
-from collections.abc import Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, BinaryIO
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -23,14 +21,11 @@ from cfedge.cli.answering import (
     keeping,
 )
 from cfedge.cli.answering_tables import DATA, OUT, AskedTable, answer_table
+from cfedge.cli.answering_words import answer_words, are_words
 from cfedge.cli.blas import one_blas_thread
 from cfedge.cli.data import ENCODING, INPUT, INPUT_COLUMN
-from cfedge.cli.lines import Item, argument_items, line_items, tell_of_columns, tell_of_files
-from cfedge.cli.show import say
-from cfedge.cli.shown_answer import show_answer, show_refusal
-from cfedge.cli.streams import standard_input
 from cfedge.counted import counted
-from cfedge.errors import InputError, UsageError
+from cfedge.errors import InputError
 from cfedge.kinds import DEFAULT_KIND
 
 if TYPE_CHECKING:
@@ -189,60 +184,14 @@ def _answer(
     """Answer a table where one is asked for, else words; refuse at the end if one was refused."""
     data = table.data
     if data is None:
-        refused = _answer_words(answers, words, bundle, plain=plain, json=json)
+        where, each = ("inputs", "one") if are_words(words) else ("standard input", "line")
+        refused = answer_words(answers, words, bundle, plain=plain, json=json)
     else:
+        where, each = str(data), "row"
         refused = answer_table(answers, data, table, json=json)
     answers.save()
     if refused:
         raise InputError(
-            f"{data or 'standard input'}: expected every {'row' if data else 'line'} to be answerable,"
+            f"{where}: expected every {each} to be answerable,"
             f" found {counted(refused, 'that was not; it was', 'that were not; they were')} named above"
         )
-
-
-def _answer_words(
-    answers: Answers, inputs: list[str], bundle: Path, *, plain: bool, json: bool
-) -> int:
-    """Answer words, or the lines of standard input, and count what could not be."""
-    tell_of_files(inputs, answers.modality.noun, bundle)
-    inputs = inputs or ["-"]
-    piped = inputs == ["-"]
-    if not piped and "-" in inputs:
-        raise UsageError(
-            "-: expected it alone, for lines of standard input, found other inputs beside it; leave"
-            " it or them out"
-        )
-    items = line_items(_asked(), plain=plain) if piped else argument_items(inputs)
-    return _answer_all(answers, items, stop=not piped, json=json)
-
-
-def _answer_all(answers: Answers, items: Iterable[Item], *, stop: bool, json: bool) -> int:
-    """Answer one after the other, and count what could not be; `stop` at the first of it."""
-    refused = 0
-    for item in items:
-        file = ""
-        try:
-            for value in item.inputs(answers.modality):
-                file = answers.modality.name(value) if isinstance(value, os.PathLike) else ""
-                answer, alarms = answers(value)
-                show_answer(answers.modality.name(value), answer, json=json)
-                if not stop and item.number == 1 and isinstance(value, str):
-                    tell_of_columns(value, answers.modality.noun)
-                for alarm in alarms:
-                    say(f"cfedge: {alarm}", error=True)
-        except InputError as error:
-            where = item.where if file in str(error) else f"{item.where} ({file})"
-            said = str(error).replace("input 0", where, 1)
-            if stop:
-                raise InputError(said) from error
-            refused += 1
-            show_refusal(said, item.number, json=json)
-    return refused
-
-
-def _asked() -> BinaryIO:
-    """Return standard input; where somebody sits before it, say what it waits for."""
-    stream = standard_input()
-    if stream.isatty():
-        say("reading lines from standard input; end with Ctrl-D", error=True)
-    return stream

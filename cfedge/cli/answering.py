@@ -56,7 +56,9 @@ FALSE_REJECT = Annotated[
         metavar="RATE",
         help=(
             "Share of a task's own inputs that may be called unknown, from .005 to .3, or"
-            " TASK=RATE for one task; may be repeated. Otherwise the share that export set."
+            " TASK=RATE for one task; may be repeated. Otherwise the share that export set. The"
+            " next lower share that was measured holds, or what so few held-out inputs can promise;"
+            " --json says which."
         ),
     ),
 ]

@@ -195,6 +195,7 @@ def _show(done: Exported, out: Path, gate: Gate) -> None:
         " one says that int8 is worse where the gate's test says so"
     )
     say(_passed(beyond(done.parity, gate)))
+    say(_limits(done, out))
     if done.float_layers:
         say(f"left in float32: {', '.join(done.float_layers)}")
     if done.fitted:
@@ -213,6 +214,18 @@ def _passed(chance: Sequence[TaskParity]) -> str:
     more = f" (and {counted(len(chance) - 5, 'more task')})" if len(chance) > 5 else ""
     fewest = counted(min(one.examples for one in chance), "example")
     return f"passed: {lost}{more}, but with {fewest} that may be chance (--strict refuses it)"
+
+
+def _limits(done: Exported, out: Path) -> str:
+    """Say what this bundle promises, which its lookup and margins decide too."""
+    manifest = done.bundle.manifest
+    highest = max(manifest.tasks, key=lambda task: task.certificate.wrong_answer_at_most)
+    count = len(manifest.tasks)
+    more = f", the highest limit of {count} tasks; all: cfedge report {out}" if count > 1 else ""
+    return (
+        f"of inputs of {highest.name} at most {highest.certificate.wrong_answer_at_most:.1%} get a"
+        f" wrong answer with the lookup {manifest.lookup} (95% confidence){more}"
+    )
 
 
 def _row(task: TaskParity) -> tuple[object, ...]:

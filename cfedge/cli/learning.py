@@ -131,7 +131,7 @@ _OPTIONS: dict[str, tuple[Any, Any]] = {
             rich_help_panel=EXPERT,
             help=(
                 "Most directions in which a class may have a shape of its own; otherwise 12, and"
-                " 8 on lite0."
+                " 8 on lite0. A signature grows with them, up to the classes' examples."
             ),
         ),
     ),

@@ -11,10 +11,10 @@ from cfedge.printable import in_a_line
 __all__ = ["doubt", "show_answer", "show_refusal"]
 
 
-def show_refusal(message: str, line: int, *, json: bool) -> None:
-    """Show why a line of standard input has no answer."""
+def show_refusal(message: str, number: int, *, lines: bool, json: bool) -> None:
+    """Show why a word of the command line, or a line of standard input, has no answer."""
     if json:
-        print_json({"error": message, "line": line})
+        print_json({"error": message, "line" if lines else "input": number})
     else:
         say(f"cfedge: {message}", error=True)
 

@@ -114,7 +114,7 @@ def _costs(row: Mapping[str, float]) -> str:
     """What a model's accuracy costs."""
     kept, many = size(int(row["task_bytes"])), size(100 * int(row["task_bytes"]))
     return (
-        f"{row['accuracy']:.4f}; each task adds {kept}, a hundred {many}; {row['passes']:.2f} passes"
+        f"{row['accuracy']:.4f}; each task adds {kept}, a hundred tasks {many}; {row['passes']:.2f} passes"
         " an answer"
     )
 

@@ -70,7 +70,7 @@
       const x = Number(place.left) + share * (Number(place.right) - Number(place.left));
       cursor.setAttribute("x1", x);
       cursor.setAttribute("x2", x);
-      document.getElementById("rate-shown").textContent = "--false-reject " + rate;
+      document.getElementById("rate-shown").textContent = "export --false-reject " + rate;
       slider.setAttribute("aria-valuetext", percent(rate));
       for (const name of ["caught", "rejected", "wrong"]) {
         const figure = document.getElementById("rate-" + name);

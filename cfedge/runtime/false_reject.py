@@ -53,9 +53,11 @@ class Limits:
         self._by_task: Mapping[str, float] = {}
         if asked is None:  # as most calls do
             return
-        self._every = None if isinstance(asked, Mapping) else asked
-        self._by_task = asked if isinstance(asked, Mapping) else {}
-        if self._by_task:
+        if not isinstance(asked, Mapping):
+            self._every = asked
+            _check(asked)
+        else:
+            self._by_task = asked
             known = {task.name: task for task in tasks}
             for name, rate in self._by_task.items():
                 if name not in known:
@@ -63,9 +65,7 @@ class Limits:
                         f"task: expected one of {', '.join(list(known)[:_NAMED])}, found"
                         f" {name!r:.80}; name one of them"
                     )
-                _limit(known[name], rate)
-        elif tasks:
-            _limit(tasks[0], self._every)
+                _check(rate, f" of task {name!r}")
 
     def __getitem__(self, position: int) -> Limit:
         """Return the limit of the task at a position."""
@@ -111,15 +111,18 @@ def check_monitor(monitor: object, asked: FalseReject) -> None:
         )
 
 
-def _limit(task: Task, rate: float | None) -> Limit:
-    if rate is None:
-        return Limit(task.false_reject_rate, task.threshold)
+def _check(rate: float, of: str = "") -> None:
     least, most = RATES[0], RATES[-1]
     if not least <= rate <= most:
         raise UsageError(
-            f"false-reject rate of task {task.name!r}: expected {least:g} to {most:g}, which its"
-            f" thresholds were measured for, found {rate:g}; export the bundle again for another"
+            f"false-reject rate{of}: expected {least:g} to {most:g}, which thresholds are measured"
+            f" for, found {rate:g}; ask for one of these"
         )
+
+
+def _limit(task: Task, rate: float | None) -> Limit:
+    if rate is None:
+        return Limit(task.false_reject_rate, task.threshold)
     listed, threshold = task.calibration.at_rate(rate)
     promised = 1 / (task.certificate.own + 1) if task.certificate.own else listed
     return Limit(max(listed, promised), threshold)

@@ -110,7 +110,7 @@ class Store(Generations):
         if pointer is None:
             raise DamagedError(
                 f"{self.folder}: expected a generation, found none; fetch one with: cfedge sync"
-                f" {self.folder}"
+                f" {self.folder} --from REPOSITORY"
             )
         if not self.boot_attempts.failed(pointer.generation):
             return pointer.generation

@@ -66,7 +66,7 @@ def test_the_slider_says_what_each_rate_gives(browser: Browser, report: Path) ->
     browser.script("document.querySelector('#rate').focus()")
     browser.press("ArrowRight")
     assert "96% of unknown inputs are called so; 20% of the tasks' own held-out inputs are, too, and of future ones up to 20% may be" in browser.text("#rate-said")  # fmt: skip
-    assert browser.text("#rate-shown") == "--false-reject 0.2"
+    assert browser.text("#rate-shown") == "export --false-reject 0.2"
     after = browser.script(
         "return document.querySelector('#rate-chart .cursor').getAttribute('x1')"
     )

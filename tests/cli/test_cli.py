@@ -314,7 +314,13 @@ def test_every_refusal_is_one_line_with_its_exit_code(
         _refused([command, tiny_bundle], 7, "expected a store, found a bundle; a store is what")
         _refused([command, tiny_workspace], 7, "expected a store, found a workspace; a store is")
     _refused(["predict", tiny_bundle, ""], 10, "input 1: expected a text, found an empty one")
-    _refused(["predict", tiny_bundle, "x", ""], 10, "cfedge: input 2: expected a text, found an")
+    words = ["predict", tiny_bundle, "red", "", "dog"]  # one that is refused holds up no other
+    assert _refused(words, 10, "cfedge: input 2: expected a text, found an").startswith(
+        "cfedge: inputs: expected every one to be answerable, found 1 that was not"
+    )
+    assert len(_run(*words).stdout.splitlines()) == 2
+    found = [json.loads(line) for line in _run(*words, "--json").stdout.splitlines()]
+    assert [one.get("input") for one in found] == [None, 2, None]
     _refused(["predict", tiny_bundle, "x", "--task", "nope"], 4, "found 'nope'")
     for count in ("0", "100000"):
         _refused(["predict", tiny_bundle, "x", "--threads", count], 2, "threads: expected 1 to 256")

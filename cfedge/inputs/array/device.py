@@ -185,8 +185,7 @@ class ArrayInputs:
         if local and isinstance(value, dict) and set(value) == {"path"}:
             return self.words(str(value["path"]), where)[0]
         if not isinstance(value, list):
-            found = f"{json_kind(value)}; give such as [0.5, 0.25]"
-            raise UsageError(f"{where}: expected a list of numbers, found {found}")
+            raise UsageError(f"{where}: expected a list of numbers, found {json_kind(value)}")
         return from_list(value, where)
 
     def words(self, value: str, where: str) -> list[Input]:

@@ -104,7 +104,7 @@ def _control(found: Thresholds, few: int) -> Markup:
     label = element(
         "label",
         escape("Share of a task's own inputs that may be called unknown: "),
-        element("code", escape(f"--false-reject {_DEFAULT:g}"), id="rate-shown"),
+        element("code", escape(f"export --false-reject {_DEFAULT:g}"), id="rate-shown"),
         for_="rate",
     )
     caught = (
@@ -176,7 +176,7 @@ def _kept(rate: float, few: int) -> float:
 
 def _by_task(found: Thresholds) -> Markup:
     at = found.rates.index(_DEFAULT)
-    heads = ["task", "called unknown above this score", "own inputs called unknown"]
+    heads = ["task", "called unknown above this score", "inputs given to it, called unknown"]
     if found.unknown:
         heads.append("unknown inputs called so, of those that came")
     rows = [

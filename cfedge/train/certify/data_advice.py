@@ -89,8 +89,8 @@ def _repeated(row: TaskCertificate) -> str | None:
     if not row.repeated:
         return None
     return (
-        f"{row.task}: {row.repeated} of {row.certificate.held_out} held-out inputs are learned from too"
-        " (but for case and spaces), so its limits look better than they are; hold out others"
+        f"{row.task}: {row.repeated} of {row.certificate.held_out} held-out inputs are learned from too,"
+        " so its limits look better than they are; hold out others"
     )
 
 

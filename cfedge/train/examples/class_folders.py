@@ -170,7 +170,7 @@ def left_out(path: Path, known: Files) -> tuple[str, ...]:
     assumed = known.notes if isinstance(known, Documents) else ()
     if not path.is_dir():
         return assumed
-    others, empty, links = list[str](), list[str](), list[str]()
+    others, empty, links, odd = list[str](), list[str](), list[str](), list[str]()
     for entry in sorted(path.rglob("*")):
         name = entry.relative_to(path)
         if any(map(is_hidden, name.parts)) or name.name.lower() in _LITTER:
@@ -183,6 +183,8 @@ def left_out(path: Path, known: Files) -> tuple[str, ...]:
                 links.append(name.as_posix())
             elif next(entry.iterdir(), None) is None:
                 empty.append(name.as_posix())
+        elif is_input(name, known.suffixes) and not entry.is_symlink():
+            odd.append(name.as_posix())
     notes = [
         f"the folder {name!r:.80} of {path} is empty: nothing is learned of it" for name in empty
     ]
@@ -190,6 +192,9 @@ def left_out(path: Path, known: Files) -> tuple[str, ...]:
         f"{name!r:.80} of {path} is a link to a folder, which is not followed: nothing is learned of"
         " it; copy the folder there"
         for name in links
+    ]
+    notes += [
+        f"{name!r:.80} of {path} is a pipe or a device: nothing is learned of it" for name in odd
     ]
     if len(others) == 1:
         notes.append(f"{others[0]!r:.80} was left out of {path}: it is none of {_listed(known)}")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import os
 import shutil
 import struct
 import tarfile
@@ -375,6 +376,10 @@ def test_what_is_left_out_of_a_folder_is_told(tmp_path: Path) -> None:
     (folder / "nowhere").symlink_to(tmp_path / "nowhere")
     assert load(folder, kind="image").notes == ()
     (folder / "nowhere").unlink()
+    os.mkfifo(folder / "cat" / "4.png")
+    for notes in (load(folder, kind="image").notes, check(folder).notes):
+        assert ["'cat/4.png' of " in note and "a pipe" in note for note in notes] == [True]
+    (folder / "cat" / "4.png").unlink()
     (folder / "cat" / "3.heic").write_bytes(b"x")
     for notes in (load(folder, kind="image").notes, check(folder).notes):
         assert [note.partition(" was left out of ")[0] for note in notes] == ["'cat/3.heic'"]
