@@ -164,11 +164,37 @@ def test_a_command_names_the_picture_that_it_could_not_answer(
     whole = (made[0] / "low" / "n1" / "00.png").read_bytes()
     for name, data in (("a.png", whole), ("b.png", whole[:60]), ("c.png", whole)):
         (tmp_path / name).write_bytes(data)
-    for words, given, where, answers in (
-        ([tmp_path], "", "input 1", 1),
-        ([], f"{tmp_path}/a.png\n{tmp_path}/b.png\n{tmp_path}/c.png\n", "line 2", 2),
+    for words, given, where in (
+        ([tmp_path], "", "input 1"),
+        ([], f"{tmp_path}/a.png\n{tmp_path}/b.png\n{tmp_path}/c.png\n", "line 2"),
     ):
         done = run("predict", made[1], *words, content=given.encode())
         assert done.returncode == 10
-        assert len(done.stdout.splitlines()) == answers
+        assert len(done.stdout.splitlines()) == 2
         assert done.stderr.decode().startswith(f"cfedge: {where} ('{tmp_path}/b.png'): expected a ")
+
+
+def test_one_repository_keeps_a_device_in_texts_and_pictures(
+    made: tuple[Path, Path], tiny_bundle: Path, tmp_path: Path
+) -> None:
+    keys, repo, root = tmp_path / "keys", tmp_path / "repo", tmp_path / "repo/metadata/1.root.json"
+    assert run("keys", "init", keys, "--site", "here").returncode == 0
+    channels = {"texts": (tiny_bundle, "red"), "pictures": (made[1], made[0] / "low/n1/00.png")}
+    for channel, (bundle, _) in channels.items():
+        assert run("publish", bundle, repo, "--channel", channel, "--keys", keys).returncode == 0
+    done = run("publish", tiny_bundle, repo, "--channel", "pictures", "--keys", keys)
+    assert done.returncode
+    assert b"inputs" in done.stderr
+    for channel, (bundle, word) in channels.items():
+        store = tmp_path / "store" / channel
+        made_of = ("--from", repo, "--root", root)
+        assert run("sync", store, *made_of, "--channel", channel).returncode == 0
+        here, there = (run("predict", place, "--json", word) for place in (store, bundle))
+        one, two = (json.loads(done.stdout) for done in (here, there))
+        assert (one["task"], one["label"], one["score"]) == (
+            two["task"],
+            two["label"],
+            two["score"],
+        )
+        other = next(name for name in channels if name != channel)
+        assert b"use another folder" in run("sync", store, *made_of, "--channel", other).stderr
