@@ -39,7 +39,7 @@ def is_missing(value: object) -> bool:
         return True
     try:
         return bool(value != value)
-    except (TypeError, ValueError):  # of an array, which has no one answer
+    except Exception:  # of an array or tensor, which has no one answer, or cannot be compared
         return False
 
 

@@ -23,7 +23,7 @@ from cfedge.cli.answering import (
 from cfedge.cli.answering_tables import DATA, OUT, AskedTable, answer_table
 from cfedge.cli.answering_words import answer_words, are_words
 from cfedge.cli.blas import one_blas_thread
-from cfedge.cli.data import ENCODING, INPUT, INPUT_COLUMN
+from cfedge.cli.data import ENCODING, INPUT, INPUT_COLUMN, tell
 from cfedge.counted import counted
 from cfedge.errors import InputError
 from cfedge.kinds import DEFAULT_KIND
@@ -151,8 +151,8 @@ def predict(
 
     With --json each line carries the bundle's digest and the task's certificate: at most the share
     wrong_task_at_most of its inputs go to another task, and at most the share wrong_answer_at_most
-    get a wrong answer, which is null with another --false-reject than that of export. Keep the
-    lines as the record of what was answered.
+    get a wrong task or label. An unknown input counts by the task and label that its answer names.
+    Keep the lines as the record of what was answered.
 
     --data answers the rows of a table. The output has its columns, and beside them predicted_task,
     predicted_label, probability, unknown and error. --input-column names the column of the inputs.
@@ -174,8 +174,15 @@ def predict(
         label_switch=label_switch, monitor=monitor,
         false_reject=parsed(false_reject), top=top, coverage=coverage,
     )  # fmt: skip
+    _tell_of_counts(answers, monitor)
     with keeping(keep, keep_size, answers.engine) as answers.seen:
         _answer(answers, table, inputs or [], bundle, plain=plain, json=json)
+
+
+def _tell_of_counts(answers: Answers, monitor: Path | None) -> None:
+    """Tell that a monitor's file held the counts of another bundle."""
+    if answers.counts_anew:
+        tell([f"{monitor} held counts of another bundle; they are begun anew"])
 
 
 def _answer(

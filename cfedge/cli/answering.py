@@ -55,10 +55,10 @@ FALSE_REJECT = Annotated[
         "--false-reject",
         metavar="RATE",
         help=(
-            "Share of a task's own inputs that may be called unknown, from .005 to .3, or"
-            " TASK=RATE for one task; may be repeated. Otherwise the share that export set. The"
-            " next lower share that was measured holds, or what so few held-out inputs can promise;"
-            " --json says which."
+            "Share of a task's own inputs that may be called unknown, from .005 to .3; or TASK=RATE"
+            " for one task, and again for another. Otherwise the share that export set. Of the"
+            " shares that export measured, the largest that is not above yours holds; --json says"
+            " which."
         ),
     ),
 ]

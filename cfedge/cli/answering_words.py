@@ -4,7 +4,6 @@ be are named.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
@@ -16,7 +15,7 @@ from cfedge.cli.streams import standard_input
 from cfedge.errors import InputError, UsageError
 
 if TYPE_CHECKING:
-    from cfedge.inputs.modality import Input, Modality
+    from cfedge.inputs.modality import Input
     from cfedge.runtime.answers import Answers
 
 __all__ = ["answer_words", "are_words"]
@@ -63,7 +62,7 @@ def _answer_all(
             try:
                 _answer_one(answers, item, value, lines=lines, json=json)
             except InputError as error:
-                said = _of_item(error, item, answers.modality, value)
+                said = str(error).replace("input 0", item.where, 1)
                 if alone and len(values) == 1:
                     raise InputError(said) from error
                 refused += 1
@@ -78,13 +77,6 @@ def _answer_one(answers: Answers, item: Item, value: Input, *, lines: bool, json
         tell_of_columns(value, answers.modality.noun)
     for alarm in alarms:
         say(f"cfedge: {alarm}", error=True)
-
-
-def _of_item(error: InputError, item: Item, modality: Modality, value: Input) -> str:
-    """Return what was said of the input of a call as of a word or line, and of its file."""
-    file = modality.name(value) if isinstance(value, os.PathLike) else ""
-    where = item.where if file in str(error) else f"{item.where} ({file})"
-    return str(error).replace("input 0", where, 1)
 
 
 def _asked() -> BinaryIO:

@@ -39,7 +39,13 @@ def drift(
             f"{counts}: expected counts, found none; make them with: cfedge predict {bundle}"
             f" --monitor {counts}"
         )
-    found = Monitor.load(counts, bundle_at(bundle).manifest).counters()
+    monitor = Monitor.load(counts, bundle_at(bundle).manifest)
+    if monitor.anew:
+        raise UsageError(
+            f"{counts}: expected counts of {bundle}, found those of another bundle, or of this one"
+            f" before it changed; begin anew with: cfedge predict {bundle} --monitor {counts}"
+        )
+    found = monitor.counters()
     if json:
         print_json(
             {

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from cfedge.cli.budgets import check_alone
 from cfedge.cli.evidence import JSON, WORKSPACE, alone
 from cfedge.cli.models import print_models
 from cfedge.cli.paper import inspect_paper
@@ -92,9 +93,14 @@ def inspect_tasks(
     from cfedge.train.workspace.folder import WorkspaceFolder
 
     opened = WorkspaceFolder(workspace)
+    shown: dict[str, object] = {"--model": model or None, "--mixtures": mixtures or None}
+    more = {"--curve": curve or None, "--tail-share": tail_share, "--plot": plot}
     if paper:
+        check_alone("--paper", paper, shown | more)
         inspect_paper(opened, json=json)
         return
+    if not json:
+        check_alone("--curve", curve or None, shown)
     certified = certificates(opened, tail_share=tail_share)
     rows = [task.record() for task in certified.tasks.values()]
     if not rows and not json:
@@ -215,19 +221,14 @@ def _print_inspected(title: str, rows: Sequence[Mapping[str, Any]]) -> None:
 
 def _print_unknown(rows: Sequence[Mapping[str, Any]]) -> None:
     """Print how many inputs of each kind a task calls unknown, were they given to it."""
-
-    def of(caught: int, asked: int) -> str:
-        return f"{caught} of {asked}" if asked else "none came"
-
+    counts = ("own_rejected", "own"), ("others_caught", "others"), ("foreign_caught", "foreign")
     print_table(
         "called unknown, at the rate of a task's own inputs that export would choose",
         ("task", "own inputs", "other tasks' inputs", "public inputs of no task that came to it"),
         [
             (
                 row["task"],
-                of(row["own_rejected"], row["own"]),
-                of(row["others_caught"], row["others"]),
-                of(row["foreign_caught"], row["foreign"]),
+                *(f"{row[hit]} of {row[of]}" if row[of] else "none came" for hit, of in counts),
             )
             for row in rows
         ],

@@ -12,6 +12,7 @@ from typing import Annotated, Any
 
 import typer
 
+from cfedge.errors import UsageError
 from cfedge.train.settings import Settings
 
 __all__ = ["with_settings"]
@@ -174,6 +175,29 @@ _OPTIONS: dict[str, tuple[Any, Any]] = {
 _METHODS = {None: "auto", True: "closed-form", False: "adapter"}
 
 
+def _settings(chosen: dict[str, Any]) -> Settings:
+    """Return what the options chose; errors name an option in the place of its field."""
+    try:
+        settings = Settings(**chosen)
+    except UsageError as error:
+        field, colon, rest = str(error).partition(":")
+        if field not in _OPTIONS:
+            raise
+        raise UsageError(f"{_option(field)}{colon}{rest}") from error
+    idle = settings.of_adapters() if settings.method == "closed-form" else None
+    if idle is not None:
+        raise UsageError(
+            f"{_option(idle)}: expected an adapter to train, found --head-only, which trains none;"
+            " leave one of them out"
+        )
+    return settings
+
+
+def _option(field: str) -> str:
+    option = _OPTIONS[field][1]  # typer takes the first name for a default, until it is asked
+    return str(next(one for one in (option.default, *option.param_decls) if isinstance(one, str)))
+
+
 def with_settings(
     *, without: Collection[str] = ()
 ) -> Callable[[Callable[..., None]], Callable[..., None]]:
@@ -192,7 +216,7 @@ def with_settings(
             chosen = {field: given.pop(f"settings_{field}") for field in fields}
             if "method" in chosen:
                 chosen["method"] = _METHODS[chosen["method"]]
-            command(**given, settings=Settings(**chosen))
+            command(**given, settings=_settings(chosen))
 
         options = [
             inspect.Parameter(

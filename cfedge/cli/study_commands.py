@@ -7,7 +7,7 @@ import shlex
 from collections.abc import Mapping
 from pathlib import Path
 
-from cfedge.train.settings import Settings
+from cfedge.train.settings import OF_ADAPTERS, Settings
 
 __all__ = ["commands"]
 
@@ -48,7 +48,8 @@ def commands(
     usual = Settings()
     for field in dataclasses.fields(Settings):
         value = getattr(settings, field.name)
-        if field.name in _UNSAID or value == getattr(usual, field.name):
+        idle = not adapters and field.name in OF_ADAPTERS
+        if idle or field.name in _UNSAID or value == getattr(usual, field.name):
             continue
         option = _OPTIONS.get(field.name, f"--{field.name.replace('_', '-')}")
         add += [option] if value is True else [option, str(value)]

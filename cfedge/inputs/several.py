@@ -43,7 +43,9 @@ def listed(given: object, noun: str) -> list[Any]:
         or not is_flat
     ):
         axes = "" if is_flat else f" of {getattr(given, 'ndim', 0)} axes"
-        raise InputError(f"{expected}, found {described(given)}{axes}; pass a list")
+        kind = getattr(given, "dtype", None)
+        of = "" if kind is None or is_flat else f" and dtype {kind}"
+        raise InputError(f"{expected}, found {described(given)}{axes}{of}; pass a list")
     try:
         return list(given)
     except UnicodeDecodeError as error:
@@ -95,4 +97,5 @@ def json_kind(value: object) -> str:
         bool: "a truth value",
         type(None): "null",
     }
-    return names.get(type(value), "a number")
+    kind = type(value)
+    return names.get(kind, "a number" if kind in (int, float) else kind.__name__)

@@ -6,7 +6,11 @@ diagonal in one basis U, U' S U = I and U' S_0 U = diag(v), v >= 1. Where v is n
 means hardly differ, so only directions whose v - 1, the clusters' variance in units of the variance
 within them, is above `MIN_SPREAD` are kept.
 
-Statistics of several tasks are sums, taken in the order in which the tasks are given.
+Statistics of several tasks are sums, taken in the order in which the tasks are given. With n examples
+of C clusters, n - C differences say how clusters spread; where all tasks have fewer than `FEW`, so
+many are made up as are missing. Each is worth `TYPICAL` of the examples' mean squared length, the
+same in every direction: one or two differences would call whatever lies beside them unknown
+(docs/decisions/0067-two-examples.md).
 
 Letters: D width, C clusters, K kept directions.
 """
@@ -23,11 +27,13 @@ from numpy.typing import NDArray
 from cfedge.lookup.cluster_statistics import ClusterStatistics
 
 __all__ = [
+    "FEW",
     "MIN_SPREAD",
     "Pooled",
     "RIDGE",
     "SHRINKAGE_FACTOR",
     "Space",
+    "TYPICAL",
     "discriminants",
     "pool",
     "shared_covariance",
@@ -43,6 +49,10 @@ RIDGE = 1e-6
 #: (docs/decisions/0003-lookup.md).
 SHRINKAGE_FACTOR = 4.0
 
+#: Differences of examples from their means that a spread is made of at least, and what one that is
+#: made up is worth of the examples' mean squared length.
+FEW, TYPICAL = 16, 0.3
+
 #: Least variance between clusters, in units of that within them, of a direction that is kept; at
 #: most a twentieth of the largest.
 MIN_SPREAD = 0.1
@@ -54,7 +64,7 @@ _AT_ONCE = 16
 
 class Pooled(NamedTuple):
     """Sums over tasks: each task's counts, the means [C, D] of up to `_AT_ONCE` tasks at a time,
-    what `shared_covariance` needs, and the most rows that one cluster's factor has.
+    what `shared_covariance` needs (made up where examples are few), and the most rows that one cluster's factor has.
     """
 
     counts: list[NDArray[np.int64]]
@@ -88,7 +98,23 @@ def pool(signatures: Iterable[ClusterStatistics]) -> Pooled:
             quartic += one.quartic
             factor_rows = max(factor_rows, int(np.bincount(one.factor_classes, minlength=1).max()))
         some.clear()  # before others are made
+    missing = FEW - (examples - sum(map(len, counts)))
+    if missing > 0:
+        made_up = TYPICAL * _squared_length(counts, means, scatter)
+        scatter[np.diag_indices(len(scatter))] += missing * made_up / len(scatter)
+        examples, quartic = examples + missing, quartic + missing * made_up**2
     return Pooled(counts, means, scatter, examples, quartic, factor_rows)
+
+
+def _squared_length(
+    counts: list[NDArray[np.int64]],
+    means: list[NDArray[np.floating]],
+    scatter: NDArray[np.float64],
+) -> float:
+    """The mean of |x|^2 over all examples."""
+    every = np.concatenate(counts)
+    lengths = (np.concatenate(means).astype(np.float64) ** 2).sum(axis=1)
+    return float((every @ lengths + np.trace(scatter)) / every.sum())
 
 
 def shared_covariance(

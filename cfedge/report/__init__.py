@@ -79,9 +79,10 @@ def with_measured(
     UsageError, DamagedError, StorageError
         A file is none of these, or cannot be read.
     """
+    names = {task.name for task in contents.tasks}
     return replace(
         contents,
-        bench=read_bench(bench) if bench else contents.bench,
-        parity=read_parity(parity) if parity else contents.parity,
+        bench=read_bench(bench, names) if bench else contents.bench,
+        parity=read_parity(parity, names) if parity else contents.parity,
         drift=read_drift(monitor, contents.digest) if monitor else contents.drift,
     )

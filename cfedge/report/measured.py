@@ -6,6 +6,7 @@ A file comes from elsewhere, so each value is checked: a number must be one, and
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable, Set
 from pathlib import Path
 from typing import Any
 
@@ -38,19 +39,25 @@ def check_measured(
         saved_counters(monitor)
 
 
-def read_bench(path: Path) -> Bench:
+def read_bench(path: Path, tasks: Set[str] | None = None) -> Bench:
     """Read what ``cfedge bench --json`` printed.
+
+    Parameters
+    ----------
+    tasks
+        Of what is reported on; None: whatever they are.
 
     Raises
     ------
     UsageError
-        It is something else.
+        It is something else, or of other tasks.
     StorageError
         It cannot be read.
     """
     what = "what cfedge bench --json prints"
     value = _read(path, what)
     try:
+        _check_tasks(path, what, value.get("task_bytes", ()), tasks)
         machine, latency = value["machine"], value["latency_ms"]
         return Bench(
             machine=_words(machine["machine"]),
@@ -68,11 +75,12 @@ def read_bench(path: Path) -> Bench:
         raise _odd(path, what, error) from error
 
 
-def read_parity(path: Path) -> tuple[Parity, ...]:
-    """Read what ``cfedge export --json`` printed; for errors see `read_bench`."""
+def read_parity(path: Path, tasks: Set[str] | None = None) -> tuple[Parity, ...]:
+    """Read what ``cfedge export --json`` printed; for the rest see `read_bench`."""
     what = "what cfedge export --json prints"
     value = _read(path, what)
     try:
+        _check_tasks(path, what, (one["task"] for one in value["parity"][:_MOST_VALUES]), tasks)
         return tuple(
             Parity(
                 task=_words(one["task"]),
@@ -88,6 +96,17 @@ def read_parity(path: Path) -> tuple[Parity, ...]:
         )
     except (KeyError, TypeError, ValueError, IndexError) as error:
         raise _odd(path, what, error) from error
+
+
+def _check_tasks(path: Path, what: str, found: Iterable[str], tasks: Set[str] | None) -> None:
+    if tasks is None:
+        return
+    others = [name for name in map(_words, found) if name not in tasks]
+    if others:
+        raise UsageError(
+            f"{path}: expected {what} of these tasks, found {others[0]!r:.80}, which is none of"
+            " them; measure them again"
+        )
 
 
 def read_drift(path: Path, digest: str | None) -> Drift:

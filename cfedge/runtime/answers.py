@@ -87,6 +87,8 @@ class Answers:
             else None
         )
         self._counts = Monitor.load(monitor, engine.manifest) if monitor else None
+        #: Another bundle's counts are in the file, and will be replaced.
+        self.counts_anew = self._counts is not None and self._counts.anew
         self._unsaved = 0
 
     @classmethod

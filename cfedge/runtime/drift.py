@@ -81,7 +81,14 @@ class Monitor:
         Of the bundle that answers.
     alpha
         Probability of ever raising a false alarm, in (0, 1).
+
+    Attributes
+    ----------
+    anew
+        `load` found counts of another bundle, and left them out.
     """
+
+    anew = False
 
     def __init__(self, manifest: Manifest, *, alpha: float = ALPHA) -> None:
         if not 0 < alpha < 1:
@@ -127,6 +134,8 @@ class Monitor:
             set(monitor._state.unknown),
         ):
             monitor._state = state
+        else:
+            monitor.anew = True
         return monitor
 
     def save(self, path: Path) -> None:

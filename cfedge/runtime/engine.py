@@ -349,15 +349,14 @@ class Engine:
         the `bundle` that answered.
 
         `wrong_task_at_most` bounds the share of the task's inputs that go to another task, and
-        `wrong_answer_at_most` the share of its inputs that get a wrong answer (task or label, or
-        unknown). The latter is None where another false-reject rate was asked for than the one that
-        it was counted at.
+        `wrong_answer_at_most` the share of its inputs that get a wrong answer (task or label). An
+        unknown input counts by the task and label that its answer names, so both hold at every
+        false-reject rate.
         """
-        task = self.opened.named(prediction.task)
-        counted = prediction.false_reject_rate == task.false_reject_rate
+        certificate = self.opened.named(prediction.task).certificate
         return {
             **prediction.as_dict(),
-            "wrong_task_at_most": task.certificate.wrong_task_at_most,
-            "wrong_answer_at_most": task.certificate.wrong_answer_at_most if counted else None,
+            "wrong_task_at_most": certificate.wrong_task_at_most,
+            "wrong_answer_at_most": certificate.wrong_answer_at_most,
             "bundle": self.manifest.digest,
         }

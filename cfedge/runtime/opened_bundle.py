@@ -21,8 +21,9 @@ from cfedge.bundle.arrays import load_arrays
 from cfedge.bundle.files import Bundle
 from cfedge.bundle.manifest import Backbone, Task
 from cfedge.bundle.objects import HandedOn, Objects
-from cfedge.errors import IncompatibleError, TaskError, UsageError
+from cfedge.errors import IncompatibleError, InputError, TaskError, UsageError
 from cfedge.inputs.modality import Input
+from cfedge.inputs.of_file import of_file
 from cfedge.lookup import Background, decide
 from cfedge.lookup.rules import RULES
 from cfedge.meanings import Meanings
@@ -128,7 +129,10 @@ class OpenedBundle:
         """
         if self._depth != fork.depth:
             self.reopen()
-        return self.encoder(inputs)
+        try:
+            return self.encoder(inputs)
+        except InputError as error:
+            raise of_file(self.encoder.modality, inputs, error) from error
 
     def named(self, name: str) -> Task:
         """Return a task by name.

@@ -11,7 +11,8 @@ The classes are the states of a hidden Markov chain, filtered forward::
 Of an input that the engine gives the label a with the probability q, l_a is q and every other l_c
 is (1 - q) / (C - 1). Frames share their errors, so no single one is believed more than q = 1 - h:
 then l_a / l_c is at most (1 - h) (C - 1) / h, and one input alone never outweighs a label that is
-certain, as that would take (1 - h) C / h.
+certain, as that would take (1 - h) C / h. From h = 1 - 1 / C on labels change so often that those
+before say nothing: each input keeps its own.
 
 Letters: C classes.
 """
@@ -63,11 +64,12 @@ class SteadyLabel:
             What the engine says of the input alone.
         """
         count, h = len(classes), self.switch
-        if count == 1:
+        if 1 - h <= 1 / count:
+            self._task = ""
             return label, probability
         if task != self._task or count != len(self._posterior):
             self._task, self._posterior = task, np.full(count, 1 / count)
-        believed = min(max(probability, 1 / count), max(1 - h, 1 / count))
+        believed = min(max(probability, 1 / count), 1 - h)
         likely = np.full(count, (1 - believed) / (count - 1))
         likely[classes.index(label)] = believed
         after = ((1 - h) * self._posterior + h / count) * likely

@@ -63,15 +63,21 @@ def wanted(
     place = next((at for at, one in enumerate(COVERAGES) if one >= coverage > 0), None)
     if place is None:
         raise UsageError(
-            f"coverage: expected a share above 0 and at most {COVERAGES[-1]:g}, found"
+            f"coverage: expected a share from {COVERAGES[0]:g} to {COVERAGES[-1]:g}, found"
             f" {coverage!r:.40}; such as 0.95"
         )
+    asked = [position for position in range(len(tasks)) if given in (None, position)]
+    if asked:
+        _check(min((tasks[one] for one in asked), key=_promised), place)
     limits = [1.0] * len(tasks)  # of a task that is not asked
-    for position, task in enumerate(tasks):
-        if given in (None, position):
-            _check(task, place)
-            limits[position] = task.calibration.odds.limits[place]
+    for position in asked:
+        limits[position] = tasks[position].calibration.odds.limits[place]
     return Wanted(top, COVERAGES[place], limits)
+
+
+def _promised(task: Task) -> int:
+    """How many of `COVERAGES` can be promised of a task."""
+    return len(task.calibration.odds.limits)
 
 
 def _check(task: Task, place: int) -> None:

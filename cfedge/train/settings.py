@@ -19,6 +19,7 @@ __all__ = [
     "METHODS",
     "MIRRORS",
     "MOST_EXAMPLES",
+    "OF_ADAPTERS",
     "Settings",
 ]
 
@@ -43,6 +44,12 @@ _SEEDS = 1 << 63
 _MOST_THREADS = 256
 #: What a field may be, in words.
 _TYPES = {"int": "a whole number", "float": "a number", "bool": "True or False", "str": "a name"}
+
+
+#: What says how an adapter is trained, and nothing of a head in closed form.
+OF_ADAPTERS = (
+    "rank", "epochs", "mirror", "reuse", "device", "precision",
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -136,6 +143,13 @@ class Settings:
     threads: int | None = None
     device: str = "cpu"
     precision: str = "float32"
+
+    def of_adapters(self) -> str | None:
+        """Return the first field that is chosen anew and says something of adapters alone."""
+        default = Settings()
+        return next(
+            (name for name in OF_ADAPTERS if getattr(self, name) != getattr(default, name)), None
+        )
 
     def __post_init__(self) -> None:
         for field in dataclasses.fields(self):

@@ -436,6 +436,12 @@ def test_a_monitor_counts_over_calls(tiny_bundle: Path, tmp_path: Path) -> None:
     counters = json.loads(_run("drift", tiny_bundle, counts, "--json").stdout)["counters"]
     assert counters["thin margins"]["inputs"] == 3
     assert "thin margins" in _run("drift", tiny_bundle, counts).stdout.decode()
+    content = json.loads(counts.read_bytes())
+    counts.write_text(json.dumps({**content, "bundle": "0" * 64}))
+    _refused(["drift", tiny_bundle, counts], 2, "expected counts of .*, found those of another")
+    done = _run("predict", tiny_bundle, "navy", "--monitor", counts)
+    assert b"held counts of another bundle; they are begun anew" in done.stderr
+    assert b"begun anew" not in _run("predict", tiny_bundle, "navy", "--monitor", counts).stderr
 
 
 def test_inputs_that_changed_are_told_of_on_standard_error(

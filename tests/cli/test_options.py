@@ -14,7 +14,7 @@ from typer.testing import CliRunner
 
 from cfedge.cli import app
 from cfedge.cli.study_commands import commands
-from cfedge.errors import CfedgeError
+from cfedge.errors import CfedgeError, UsageError
 from cfedge.study.fresh import Weights
 from cfedge.study.stream import Splits, load_stream
 from cfedge.train.settings import Settings
@@ -65,6 +65,30 @@ def test_an_option_of_add_is_the_setting_of_its_name(
     write_csv(several / "food.csv", make_texts("food", 12, 0))
     ask("add", tiny_workspace, "--data", several, "--seed", 5, "--share", 0.3)
     assert seen == [Settings(**CHANGED, reuse=True, seed=5, held_out=0.3)] * 2  # type: ignore[arg-type]
+
+
+def test_options_are_named_where_they_are_refused(
+    tiny_workspace: Path, tmp_path: Path, seen: list[Settings]
+) -> None:
+    data = write_csv(tmp_path / "food.csv", make_texts("food", 12, 0))
+    add = ["add", str(tiny_workspace), "food", "--data", str(data)]
+    for more, said in (
+        (["--share", "0"], r"^--share: expected a share in \(0, 1\), found 0.0"),
+        (
+            ["--head-only", "--mirror", "yes"],
+            "^--mirror: expected an adapter to train, found --head",
+        ),
+        (["--head-only", "--device", "cuda"], "^--device: expected an adapter to train, found --h"),
+    ):
+        done = CliRunner().invoke(app, [*add, *more])
+        assert isinstance(done.exception, UsageError)
+        assert re.search(said, str(done.exception))
+    assert seen == []
+    for more in (["--model"], ["--mixtures"], ["--curve"], ["--tail-share", "0.1"]):
+        done = CliRunner().invoke(app, ["inspect", str(tiny_workspace), "--paper", *more])
+        assert str(done.exception).startswith(f"--paper: expected no {more[0]} with it, found both")
+    done = CliRunner().invoke(app, ["inspect", str(tiny_workspace), "--curve", "--model"])
+    assert str(done.exception).startswith("--curve: expected no --model with it, found both")
 
 
 def test_an_option_of_compare_is_the_setting_of_its_name(
@@ -122,8 +146,11 @@ def test_the_commands_that_compare_ends_with_can_be_pasted() -> None:
     lines = commands(data, 2, given, changed, lookup="class-clusters", adapters=True)
     assert lines[0] == "cfedge init ws --backbone lite0 --split 3"
     assert lines[1].startswith("cfedge add ws TASK --data FILE --train --rank 3 --epochs 2 ")
+    heads = commands(data, 2, given, changed, lookup="lda", adapters=False)
+    assert "--class-rank 2" in heads[1]
+    assert not re.search("--(rank|epochs|mirror|reuse|device|precision)", heads[1])
     known = get_command(app)
-    for line in [*usual, *lines]:
+    for line in [*usual, *lines, *heads]:
         _, name, *words = shlex.split(line)
         with click.Context(known) as parent:
             known.get_command(parent, name).make_context(name, words)  # type: ignore[attr-defined]

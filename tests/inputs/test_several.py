@@ -37,8 +37,8 @@ OTHERS: dict[str, tuple[Any, str]] = {
     "a number": (3, "int"),
     "NaN": (float("nan"), "NaN"),
     "a table": (pandas.DataFrame({"text": ROWS}), "DataFrame of 2 axes"),
-    "an array of two axes": (np.array([ROWS]), "ndarray of 2 axes"),
-    "an array of no axis": (np.array(ROWS[0]), "ndarray of 0 axes"),
+    "an array of two axes": (np.array([ROWS]), "ndarray of 2 axes and dtype <U23"),
+    "an array of no axis": (np.array(ROWS[0]), "ndarray of 0 axes and dtype <U23"),
 }
 
 

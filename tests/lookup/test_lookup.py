@@ -21,7 +21,7 @@ from sklearn.preprocessing import normalize
 from cfedge.errors import IncompatibleError, InputError, UsageError
 from cfedge.lookup import ClusterStatistics, Lookup, TaskMatches
 from cfedge.lookup.bounds import confusions, distances, upper_tail
-from cfedge.lookup.lda import RIDGE, SHRINKAGE_FACTOR, shared_covariance
+from cfedge.lookup.lda import FEW, RIDGE, SHRINKAGE_FACTOR, TYPICAL, shared_covariance
 from cfedge.lookup.packing import from_first, on_grid
 
 #: Float32 keeps 24 bits; D products of that size are summed. Relative to the largest term, not to a
@@ -210,6 +210,19 @@ def test_the_shared_covariance_is_that_of_all_tasks_however_many_are_multiplied_
     assert np.allclose(
         found, scatter / len(clusters.residuals) + RIDGE * level * np.eye(8), rtol=1e-12, atol=1e-15
     )
+
+
+def test_a_spread_is_made_up_as_far_as_differences_are_missing() -> None:
+    rng = np.random.default_rng(5)
+    for classes, pairs in ((1, 1), (3, 1), (6, 1), (2, 4), (2, 5), (1, 8), (1, 9)):
+        clusters = make_clusters(rng, classes=classes, pairs=pairs, width=8, distance=2.0)
+        found, _ = shared_covariance(list(clusters.tasks(1).values()), 0.0)
+        count, scatter = len(clusters.features), clusters.residuals.T @ clusters.residuals
+        missing = max(0, FEW - (count - classes))
+        length = float((clusters.features**2).sum(axis=1).mean())
+        spread = (scatter + missing * TYPICAL * length / 8 * np.eye(8)) / (count + missing)
+        expected = spread + RIDGE * np.trace(spread) / 8 * np.eye(8)
+        assert np.allclose(found, expected, rtol=1e-6, atol=1e-12), (classes, pairs)
 
 
 def test_a_task_scores_as_its_best_cluster() -> None:

@@ -45,12 +45,17 @@ def test_what_bench_prints_is_read(tmp_path: Path) -> None:
     before = {key: value for key, value in _bench().items() if key != "times_ms"}
     path.write_text(json.dumps(before))
     assert read_bench(path).times == ()
+    assert read_bench(path, {"a", "b"}).times == ()
+    with pytest.raises(UsageError, match="of these tasks, found 'a', which is none of them"):
+        read_bench(path, {"b"})
 
 
 def test_what_export_prints_is_read(tmp_path: Path) -> None:
     path = tmp_path / "export.json"
     path.write_text(json.dumps({"bundle": "b", "parity": [dataclasses.asdict(PARITY)]}))
-    (found,) = read_parity(path)
+    (found,) = read_parity(path, {"a", "b"})
+    with pytest.raises(UsageError, match="of these tasks, found 'a', which is none of them"):
+        read_parity(path, {"b"})
     assert (found.task, found.accuracy_float, found.accuracy_shipped) == ("a", 0.95, 0.9)
     assert (found.drop, found.low, found.high) == (5.0, 1.0, 9.0)
 

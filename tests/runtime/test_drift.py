@@ -148,7 +148,9 @@ def test_counts_go_on_from_their_file_and_begin_anew_with_another_bundle(tmp_pat
     monitor.see([Answer("lights", unknown=True)] * 3)
     monitor.save(path)
     assert Monitor.load(path, manifest()).counters() == monitor.counters()
-    assert Monitor.load(path, manifest(301)).counters()["lights"].inputs == 0
+    other = Monitor.load(path, manifest(301))
+    assert (other.counters()["lights"].inputs, other.anew) == (0, True)
+    assert not Monitor.load(path, manifest()).anew
     assert Monitor.load(tmp_path / "none.json", manifest()).counters()["lights"].inputs == 0
 
 

@@ -90,11 +90,12 @@ def test_a_higher_rate_calls_no_fewer_inputs_unknown(tiny_bundle: Path) -> None:
     assert [one.unknown for one in strict] == found[1]
 
 
-def test_a_limit_that_was_counted_at_another_rate_is_not_stated(tiny_bundle: Path) -> None:
+def test_limits_hold_at_every_rate_and_the_rate_is_stated(tiny_bundle: Path) -> None:
     engine = Engine(read(tiny_bundle))
-    for rate, stated in ((None, True), (0.3, False)):
+    for rate in (None, 0.3):
         (one,) = engine.predict(["crimson please"], false_reject=rate)
-        found, usual = engine.evidence(one), engine.opened.named(one.task).false_reject_rate
-        assert (found["wrong_answer_at_most"] is not None) == stated
-        assert found["wrong_task_at_most"] is not None
+        found, task = engine.evidence(one), engine.opened.named(one.task)
+        usual, limits = task.false_reject_rate, task.certificate
+        assert found["wrong_answer_at_most"] == limits.wrong_answer_at_most
+        assert found["wrong_task_at_most"] == limits.wrong_task_at_most
         assert found["false_reject_rate"] == (usual if rate is None else max(rate, usual))

@@ -197,7 +197,7 @@ def test_a_number_of_answers_that_is_none_is_refused(
 
 @pytest.mark.parametrize("coverage", [0.0, -0.5, 0.995, 1.0, 2.0, float("nan")])
 def test_a_coverage_that_nothing_can_promise_is_refused(engine: Engine, coverage: float) -> None:
-    with pytest.raises(UsageError, match=r"coverage: expected a share above 0 and at most 0\.99, "):
+    with pytest.raises(UsageError, match=r"coverage: expected a share from 0\.5 to 0\.99, "):
         engine.predict(TEXTS, coverage=coverage)
 
 
@@ -224,6 +224,12 @@ def test_too_few_held_out_examples_are_told_with_how_many_it_takes(tiny_bundle: 
     with pytest.raises(UsageError, match="99 held-out examples"):  # before a line is read
         Answers(engine, coverage=0.99)
     assert engine.predict(TEXTS, coverage=COVERAGES[4])[0].coverage == COVERAGES[4]
+    last = bundle.manifest.tasks[-1]
+    fewer = replace(CLOSE, limits=CLOSE.limits[:2])  # of one task alone: it decides for all
+    tasks = (*with_odds(bundle, few).manifest.tasks[:-1], replace(last, calibration=replace(last.calibration, odds=fewer)))  # fmt: skip
+    mixed = Engine(replace(bundle, manifest=replace(bundle.manifest, tasks=tasks)))
+    with pytest.raises(UsageError, match=f"{last.name!r}.*; ask for at most {COVERAGES[1]:g}, or"):
+        mixed.predict(TEXTS, coverage=0.99)
     none = Engine(with_odds(bundle, replace(CLOSE, limits=())))
     with pytest.raises(UsageError, match=r"expected that it was measured, found that it was not"):
         none.predict(TEXTS, coverage=0.5)

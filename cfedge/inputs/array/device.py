@@ -11,18 +11,19 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from cfedge.errors import IncompatibleError, InputError, UsageError
+from cfedge.errors import IncompatibleError, InputError
 from cfedge.inputs.array.reading import (
     check_unmasked,
     content,
     from_list,
     nested,
+    parsed,
     read_npy,
     step_to,
 )
 from cfedge.inputs.array.spec import Array
 from cfedge.inputs.modality import Dumped, Input, Legibility, Prepared, Tensor
-from cfedge.inputs.several import a_folder_in, as_array, described, json_kind, listed
+from cfedge.inputs.several import a_folder_in, as_array, described, listed
 
 __all__ = ["ArrayInputs", "opened", "stored", "versions"]
 
@@ -184,9 +185,7 @@ class ArrayInputs:
         """
         if local and isinstance(value, dict) and set(value) == {"path"}:
             return self.words(str(value["path"]), where)[0]
-        if not isinstance(value, list):
-            raise UsageError(f"{where}: expected a list of numbers, found {json_kind(value)}")
-        return from_list(value, where)
+        return parsed(value, where)
 
     def words(self, value: str, where: str) -> list[Input]:
         """Return the array in a ``.npy`` file, or all of a folder's, by name."""

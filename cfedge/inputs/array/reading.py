@@ -10,12 +10,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from cfedge.errors import InputError
+from cfedge.errors import InputError, UsageError
 from cfedge.first_bytes import FIRST_BYTES, known
 from cfedge.inputs.several import json_kind
 from cfedge.plain_files import LARGEST_BYTES, read_plain
 
-__all__ = ["check_unmasked", "content", "from_list", "nested", "read_npy", "step_to"]
+__all__ = ["check_unmasked", "content", "from_list", "nested", "parsed", "read_npy", "step_to"]
 
 Values = NDArray[Any]
 #: Of a ``.npy`` file's header.
@@ -110,6 +110,24 @@ def from_list(value: list[Any] | tuple[Any, ...], where: str) -> Values:
     if array.dtype.kind not in "fiub":
         raise InputError(f"{where}: expected numbers, found {array.dtype}; pass numbers alone")
     return array
+
+
+def parsed(value: object, where: str) -> Values:
+    """Return as an array what JSON has: nested lists of numbers.
+
+    Raises
+    ------
+    UsageError
+        It is no list.
+    InputError
+        See `from_list`.
+    """
+    if isinstance(value, list):
+        return from_list(value, where)
+    raise UsageError(
+        f"{where}: expected an array of numbers, found {json_kind(value)}; give lists of numbers,"
+        " such as [0.5, 0.25]"
+    )
 
 
 def _check_leaves(value: object, where: str) -> None:

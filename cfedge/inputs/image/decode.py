@@ -147,14 +147,14 @@ def opened_pixels(picture: Picture, where: str) -> Pixels:
     except InputError:
         raise
     except Exception as error:  # as in `decoded`: it may have been closed
-        raise _broken(error, where) from error
+        raise _broken(error, where, "open it again, and close it afterwards") from error
 
 
-def _broken(error: Exception, where: str) -> InputError:
+def _broken(error: Exception, where: str, step: str = "save it again") -> InputError:
     reason = (str(error).splitlines() or [type(error).__name__])[0][:120]
     if "decoder" in reason:  # of Pillow's own parts
         reason = "a damaged one"
-    return _odd(where, "a whole picture", reason, "save it again")
+    return _odd(where, "a whole picture", reason, step)
 
 
 def _pixels_of(picture: Picture, where: str) -> Pixels:

@@ -144,7 +144,8 @@ def content(path: str | os.PathLike[str], where: str) -> bytes:
     name = repr(os.fspath(path))[:200]
     if is_address(str(path)):
         raise InputError(
-            f"{where}: expected a picture at {name}, found an address; download it, and give the file"
+            f"{where}: expected a picture at {name}, found an address;"
+            f" {'leave file:// out' if str(path).startswith('file:') else 'download it, and give the file'}"
         )
     try:
         with open_plain(path) as file:

@@ -85,9 +85,9 @@ def _weak(row: TaskCertificate) -> str | None:
     if row.answers.learned_nothing:
         return None
     weak = [
-        f"{label!r} ({one.right} of {one.held_out} right, {one.unknown} called unknown)"
+        f"{label!r} ({one.answered} of {one.held_out}, {one.unknown} called unknown)"
         for label, one in row.answers.classes.items()
-        if one.held_out >= WEAK_LEAST and (one.right - one.unknown) * 2 < one.held_out
+        if one.held_out >= WEAK_LEAST and one.answered * 2 < one.held_out
     ]
     if not weak:
         return None

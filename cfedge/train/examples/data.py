@@ -118,8 +118,8 @@ def read_tables(
     other = next((one for one in KINDS if one != kind and are_class_folders(folder, one)), None)
     if not files and other is not None:
         raise DataError(
-            f"{folder}: expected data of the kind {kind}, found folders of the kind {other}; they"
-            f" are for a workspace of that kind: {NEW_WORKSPACE[other]}"
+            f"{folder}: expected data of the kind {kind}, found folders of the kind {other}; take a"
+            f" backbone of that kind, as in: {NEW_WORKSPACE[other]}"
         )
     if "train" not in files:
         raise nothing_known(folder) or DataError(

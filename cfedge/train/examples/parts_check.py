@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from functools import partial
+from itertools import islice
 from pathlib import Path, PurePath
 from typing import NamedTuple
 
@@ -35,6 +36,8 @@ from cfedge.train.examples.unlabelled import without_unlabelled
 
 __all__ = ["parts_of"]
 
+#: Rows by which the kind of a column's files is told.
+_ROWS = 20
 _Looked = tuple[Table, list[Fault]]
 
 
@@ -137,8 +140,8 @@ def _of_sheet(
             names = opened.header or next(opened.rows, Record(0, {})).cells
             kind = _kind_by(names, columns)
             if kind is None:  # of a saved dataset the rows are there once
-                again = Path(source).is_file()
-                kind = _kind_of(next(opened.rows, Record(0, {})).cells if again else {}, columns)
+                rows = islice(opened.rows, _ROWS if Path(source).is_file() else 0)
+                kind = _kind_of([row.cells for row in rows], columns)
         finally:
             opened.close()
     columns = columns_of(Path(source), columns, kind)
@@ -155,9 +158,10 @@ def _kind_by(header: Iterable[object], columns: Columns) -> str | None:
     return None if asked_for else next((one for one in KINDS if one in names), DEFAULT_KIND)
 
 
-def _kind_of(cells: Mapping[str, object], columns: Columns) -> str:
-    """The kind of the file that a cell of the column that is asked for names, where it names one."""
-    told = {same(str(name)): cell for name, cell in cells.items()}.get(same(columns.input))
-    words = str(told).split()
-    ending = PurePath(words[0]).suffix.lower() if len(words) == 1 else ""
-    return next((one for one in KINDS if ending and ending in reader(one).suffixes), DEFAULT_KIND)
+def _kind_of(rows: Iterable[Mapping[str, object]], columns: Columns) -> str:
+    """The kind of the files that most of the first cells of the column that is asked for name."""
+    named = [{same(str(name)): cell for name, cell in cells.items()} for cells in rows]
+    told = [str(cells.get(same(columns.input))).strip() for cells in named]
+    endings = [PurePath(cell).suffix.lower() for cell in told]
+    of_kind = {one: sum(end in reader(one).suffixes for end in endings) for one in KINDS}
+    return next((one for one in KINDS if 2 * of_kind[one] > len(endings)), DEFAULT_KIND)

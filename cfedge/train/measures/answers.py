@@ -20,13 +20,14 @@ __all__ = ["Answers", "ClassAnswers", "certified_answers"]
 
 @dataclass(frozen=True)
 class ClassAnswers:
-    """One class's held-out examples: how many there are, how many got the right task and label, and
-    how many were called unknown.
+    """One class's held-out examples: how many there are, how many got the right task and label, how
+    many were called unknown, and how many got the right ones and were not.
     """
 
     held_out: int
     right: int
     unknown: int
+    answered: int
 
 
 @dataclass(frozen=True)
@@ -119,6 +120,7 @@ def certified_answers(
                 int(counts[index]),
                 int(right[truth == index].sum()),
                 int(unknown[truth == index].sum()),
+                int((right & ~unknown)[truth == index].sum()),
             )
             for index, label in enumerate(labels)
         },

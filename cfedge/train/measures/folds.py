@@ -112,15 +112,18 @@ def dealt(features: Features, classes: NDArray[np.int64]) -> NDArray[np.int64]:
     a class in turn, equal features together.
 
     It depends on nothing but their order in their class, so examples that come later do not move
-    those that are there.
+    those that are there. Where every class has one, the classes are dealt in turn: without all of
+    them at once, two examples a class would leave one each, and nothing of how a class spreads.
     """
     turns: Counter[int] = Counter()
+    lone = len(np.unique(classes)) == len(classes)
     seen: dict[bytes, int] = {}
     parts = np.zeros(len(classes), np.int64)
     for row, (label, trunk) in enumerate(zip(classes.tolist(), features.trunk, strict=True)):
         key = trunk.tobytes()
         if key not in seen:
-            seen[key] = turns[label] % FOLDS
-            turns[label] += 1
+            turn = 0 if lone else label
+            seen[key] = turns[turn] % FOLDS
+            turns[turn] += 1
         parts[row] = seen[key]
     return parts

@@ -11,8 +11,10 @@ from cfedge.bundle.arrays import dump_arrays, load_arrays
 from cfedge.confidence import upper_bound
 from cfedge.errors import IncompatibleError
 from cfedge.lookup import Features, TaskMatches, TaskSignature
+from cfedge.lookup.ood import ood_score
 from cfedge.train.features.signature import learn_signature
 from cfedge.train.features.statistics import TaskStatistics
+from cfedge.train.measures.calibrating import calibrations, held_out_terms, terms_of
 from cfedge.train.measures.folds import FOLDS, Folds, dealt
 from cfedge.train.measures.margins import route
 from cfedge.train.settings import Settings
@@ -109,13 +111,15 @@ def test_examples_are_dealt_by_class_and_copies_stay_together() -> None:
     np.testing.assert_array_equal(dealt(some, labels[:7]), parts[:7])
     one = Features(*(part[:1] for part in held_out))
     assert dealt(one, labels[:1]).tolist() == [0]
+    lone = Features(*(part[:6] for part in held_out))  # one of each class: in turn too
+    assert dealt(lone, np.arange(6)).tolist() == [0, 1, 2, 3, 0, 1]
 
 
 def test_a_task_with_fewer_parts_than_another_ships_its_whole_signature_to_the_rest() -> None:
     learned, classes, held_out, labels = drawn()
     many = task_of(learned, classes, held_out, labels)
-    few = Features(*(part[:2] for part in held_out))
-    small = task_of(learned, classes, few, np.array([0, 1]))
+    few = Features(*(part[:1] for part in held_out))
+    small = task_of(learned, classes, few, np.array([0]))
     assert (len(small.folds.without), small.folds.but(1)) == (1, None)
     tasks = {"many": many, "small": small}
     _, found = route(
@@ -123,7 +127,29 @@ def test_a_task_with_fewer_parts_than_another_ships_its_whole_signature_to_the_r
         {name: task.held_out.features for name, task in tasks.items()},
         {name: task.folds for name, task in tasks.items()},
     )
-    assert [len(one.task) for one in found.values()] == [len(labels), 2]
+    assert [len(one.task) for one in found.values()] == [len(labels), 1]
+
+
+def test_two_examples_a_class_promise_what_then_holds() -> None:
+    # With one learned and one held out of each class nothing was known of how classes spread where
+    # the held-out ones were judged, and something where inputs were: all of them were unknown.
+    unknown = []
+    labels = np.arange(6)
+    for seed in range(6):
+        rng = np.random.default_rng(seed)
+        some = [
+            Features(
+                *[np.concatenate([directions(rng, 6 * one, of) for one in np.eye(64)[:6]])] * 2
+            )
+            for of in (1, 1, 20)
+        ]
+        task = task_of(some[0], labels, some[1], labels)
+        signatures = {"a": task.signature}
+        router, found = route(signatures, {"a": some[1]}, {"a": task.folds})
+        rule = calibrations(held_out_terms(signatures, found, {"a": some[1]}, {"a": task.folds}))
+        scores = ood_score(rule["a"], terms_of(router, some[2], 0))
+        unknown.append(float((scores > rule["a"].at_rate(0.05)[1]).mean()))
+    assert 0 < np.mean(unknown) <= 1 / (len(labels) + 1)
 
 
 def test_folds_are_read_as_they_were_written_and_others_are_refused() -> None:
