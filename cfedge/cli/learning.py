@@ -15,7 +15,7 @@ import typer
 from cfedge.errors import UsageError
 from cfedge.train.settings import Settings
 
-__all__ = ["with_settings"]
+__all__ = ["option_of", "with_settings"]
 
 #: The heading under which the help shows options that few people need.
 EXPERT = "Expert"
@@ -183,17 +183,12 @@ def _settings(chosen: dict[str, Any]) -> Settings:
         field, colon, rest = str(error).partition(":")
         if field not in _OPTIONS:
             raise
-        raise UsageError(f"{_option(field)}{colon}{rest}") from error
-    idle = settings.of_adapters() if settings.method == "closed-form" else None
-    if idle is not None:
-        raise UsageError(
-            f"{_option(idle)}: expected an adapter to train, found --head-only, which trains none;"
-            " leave one of them out"
-        )
+        raise UsageError(f"{option_of(field)}{colon}{rest}") from error
     return settings
 
 
-def _option(field: str) -> str:
+def option_of(field: str) -> str:
+    """Return the option of a field of `Settings`."""
     option = _OPTIONS[field][1]  # typer takes the first name for a default, until it is asked
     return str(next(one for one in (option.default, *option.param_decls) if isinstance(one, str)))
 

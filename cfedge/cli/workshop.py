@@ -21,6 +21,7 @@ from cfedge.cli.data import (
     tell,
 )
 from cfedge.cli.evidence import JSON, WORKSPACE
+from cfedge.cli.idle import idle
 from cfedge.cli.learned import learned
 from cfedge.cli.learning import with_settings
 from cfedge.cli.panels import SectionedCommand
@@ -114,7 +115,8 @@ def add(
     opened = WorkspaceFolder(workspace)
     named = columns(input_column, label_column, group_column)
     tasks = _tasks(data, task, held_out, named, encoding, opened.kind)
-    tell(dict.fromkeys(note for loaded in tasks.values() for note in loaded.notes))
+    notes = [note for loaded in tasks.values() for note in loaded.notes]
+    tell(dict.fromkeys([*idle(settings, opened.backbone), *notes]))
     if replace and not yes:
         _check_lost(opened, tasks)
     shown = TerminalProgress("" if task is None else f"{task}: ")

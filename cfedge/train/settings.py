@@ -144,12 +144,10 @@ class Settings:
     device: str = "cpu"
     precision: str = "float32"
 
-    def of_adapters(self) -> str | None:
-        """Return the first field that is chosen anew and says something of adapters alone."""
-        default = Settings()
-        return next(
-            (name for name in OF_ADAPTERS if getattr(self, name) != getattr(default, name)), None
-        )
+    def of_adapters(self) -> list[str]:
+        """Return the fields that are chosen anew and say something of adapters alone."""
+        usual = Settings()
+        return [name for name in OF_ADAPTERS if getattr(self, name) != getattr(usual, name)]
 
     def __post_init__(self) -> None:
         for field in dataclasses.fields(self):

@@ -90,12 +90,10 @@ def decided(settings: Settings, data: LabelledData, backbone: Backbone) -> Setti
         An adapter is asked for, and there is one class or no slot.
     """
     if not backbone.slots:
-        idle = "method" if settings.method == "adapter" else settings.of_adapters()
-        if idle is not None:
-            option = "--train" if idle == "method" else f"--{idle.replace('_', '-')}"
+        if settings.method == "adapter" or settings.reuse:
             raise UsageError(
-                f"{option}: expected a backbone with slots for adapters, found {backbone.name!r},"
-                " which has none; leave it out"
+                "--train, --reuse: expected a backbone with slots for adapters, found"
+                f" {backbone.name!r}, which has none; leave them out"
             )
         return dataclasses.replace(settings, method="closed-form")
     if len(data.train.classes) == 1:
