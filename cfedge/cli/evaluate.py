@@ -107,7 +107,8 @@ def _print_scores(scores: Scores) -> None:
     say(
         f"all tasks: task and label right {scores.accuracy:.3f} (mean over tasks"
         f" {scores.task_mean:.3f}), right task {scores.task_identification:.3f} (among the best two"
-        f" {scores.top2:.3f}), label right with the task given {scores.known:.3f}"
+        f" {scores.top2:.3f}), label right with the task given {scores.known:.3f}; an input that is"
+        " called unknown counts by the task and label that are closest"
     )
     say(
         f"the lookup took its second stage for {scores.second_stages:.1%} of inputs and its third for"

@@ -76,9 +76,9 @@ def test_add_says_which_two_tasks_coincide_and_what_the_limits_became(
     data = twin(tmp_path / "dye.csv", "-dye", 5)  # the texts of paint
     shown = run("add", tiny_workspace, "dye", "--data", data, "--head-only")
     (line,) = [one for one in shown.splitlines() if {"paint", "dye"} == set(one.split()[0:3:2])]
-    assert "Both were learned from the same " in line
+    assert "They share " in line
     assert "name the task when you ask (cfedge predict --task)" in line
-    assert [one for one in shown.splitlines() if "Both were" in one] == [line]
+    assert [one for one in shown.splitlines() if "They share" in one] == [line]
 
 
 def test_held_out_texts_that_were_learned_from_are_told_of(

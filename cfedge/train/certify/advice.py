@@ -161,10 +161,9 @@ def _confused(ways: Sequence[Overlap], workspace: str) -> str:
     line = f"{one} and {other} {how} confused: {seen or 'their examples lie close together'}"
     if shared := ways[0].shared:
         return (
-            f"{line}. Both were learned from the same {counted(shared, 'example')}, and nothing tells"
-            " two tasks apart by these: name the task when you ask (cfedge predict --task), or leave"
-            f" these out of one; if both are one topic, make them one task: cfedge join {workspace}"
-            f" {one} {other}"
+            f"{line}. They share {counted(shared, 'example')}, which cannot tell them apart: name"
+            " the task when you ask (cfedge predict --task), or leave what they share out of one; if"
+            f" both are one topic, make them one task: cfedge join {workspace} {one} {other}"
         )
     if min(way.held_out for way in ways) < ENOUGH:
         line += (
