@@ -443,6 +443,7 @@ def main() -> None:
         folder = Path(temporary)
         bundle = read(options.bundle) if options.bundle else ten_tasks(folder / "ws")
         write(bundle, folder / "bundle")
+        bundle = read(folder / "bundle")  # what was written is no longer in memory
         write(renamed(bundle, 10), folder / "hundred")
         write(thousand_tasks(bundle), folder / "thousand")
         unsplit = SCHEMES[bundle.manifest.backbone.scheme].ship(load_source("minilm-l6").encoder)
