@@ -68,12 +68,8 @@ def renamed(bundle: Bundle, copies: int) -> Bundle:
                     adapter=ref,
                 )
             )
-    used = {ref.sha256 for task in tasks for ref in (task.adapter, task.signature, task.golden)}
-    backbone = bundle.manifest.backbone
-    used |= {backbone.trunk.sha256, backbone.tail.sha256, backbone.input.tokenizer.sha256}
-    return Bundle(
-        replace(bundle.manifest, tasks=tuple(tasks)), {name: objects[name] for name in used}
-    )
+    manifest = replace(bundle.manifest, tasks=tuple(tasks))
+    return Bundle(manifest, {ref.sha256: objects[ref.sha256] for ref in manifest.files().values()})
 
 
 class Cloud:
