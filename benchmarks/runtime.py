@@ -277,7 +277,8 @@ def outside(folder: Path, seed: int) -> dict[str, float]:
 
     engine.opened.encoder.trunk._session = Clocked(engine.opened.encoder.trunk._session)  # type: ignore[assignment]
     engine.opened.encoder.tail._session = Clocked(engine.opened.encoder.tail._session)  # type: ignore[assignment]
-    engine.opened.encoder.trunk._prepare = clocked(engine.opened.encoder.trunk._prepare)  # type: ignore[assignment]
+    modality = engine.opened.encoder.trunk._modality
+    modality.prepare = clocked(modality.prepare)  # type: ignore[method-assign]
     texts = [text for text, _ in record.clinc150()[0]["test"]][seed::5][:600]
     shares, times = [], []
     for text in texts:
