@@ -18,6 +18,7 @@ from cfedge.errors import InputError
 from cfedge.inputs.image.bicubic import by_numpy, resized
 from cfedge.inputs.image.device import ImageInputs
 from cfedge.inputs.image.spec import Image
+from cfedge.inputs.of_file import of_file
 
 SMALL = ImageInputs(Image("image", 8, 8, "squash"))
 
@@ -219,3 +220,8 @@ def test_a_path_that_is_json_of_a_client_is_never_opened(tmp_path: Path) -> None
         UsageError, match=r"found an object; give the file's bytes in base64 as one"
     ):
         SMALL.parse(asked, "input 0")
+    said = InputError("features of input 1: expected finite numbers")
+    named = of_file(SMALL, ["a.png", Path("b: c.png")], said)
+    assert str(named) == "features of input 1 ('b: c.png'): expected finite numbers"
+    for inputs in (["a.png", b"x"], ["a.png"]):
+        assert of_file(SMALL, inputs, said) is said

@@ -10,6 +10,7 @@ import numpy as np
 import pandas
 import pyarrow
 import pytest
+import torch
 from every import cases
 
 from cfedge.errors import InputError
@@ -38,6 +39,10 @@ OTHERS: dict[str, tuple[Any, str]] = {
     "NaN": (float("nan"), "NaN"),
     "a table": (pandas.DataFrame({"text": ROWS}), "DataFrame of 2 axes"),
     "an array of two axes": (np.array([ROWS]), "ndarray of 2 axes and dtype <U23"),
+    "a tensor that NumPy has no type for": (
+        torch.zeros(2, 2, dtype=torch.bfloat16),
+        "Tensor of 2 axes and dtype torch.bfloat16",
+    ),
     "an array of no axis": (np.array(ROWS[0]), "ndarray of 0 axes and dtype <U23"),
 }
 

@@ -104,6 +104,25 @@ def test_all_faults_of_all_files_are_listed_at_once(tmp_path: Path) -> None:
     assert sum("test.jsonl, line" in line for line in found) == 2
 
 
+def test_a_column_of_files_is_told_by_most_of_its_first_cells(tmp_path: Path) -> None:
+    photo = Columns("photo", "label")
+    for names, found in (
+        (
+            "my cat 1.png,my cat 2.JPG,,my dog.png",
+            "expected a picture, found no file 'my cat 1.png'",
+        ),
+        (
+            "my cat 1.npy,my cat 2.npy,my dog 1.npy,x.npy",
+            "expected an array, found no file 'my cat",
+        ),
+    ):
+        rows = [f"{name},{label}" for name, label in zip(names.split(","), "aabb", strict=True)]
+        faults = check(written(tmp_path / "t.csv", "\n".join(["photo,label", *rows])), photo).faults
+        assert found in str(faults[0])
+    texts = [f"{one} look.png,a\n{one} here,a\n{one} this,b\n{one} there,b" for one in ("x",)]
+    assert check(written(tmp_path / "t.csv", "photo,label\n" + texts[0]), photo).faults == ()
+
+
 def test_splits_and_groups_that_do_not_fit_are_faults(tmp_path: Path) -> None:
     train = written(tmp_path / "train.csv", GOOD)
     for split in ("test", "validation"):

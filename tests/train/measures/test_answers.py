@@ -51,8 +51,11 @@ def test_task_and_label_are_counted_together_and_by_class() -> None:
         1,
     )
     assert (one.classes["a"].answered, one.classes["b"].answered) == (1, 1)
-    lost = answers([0, 0, 0], [1, 0, 1], routed=[1, 0, 1]).classes["a"]  # wrong and unknown: once
-    assert (lost.right, lost.unknown, lost.answered) == (2, 1, 2)
+    right, unknown = np.array([1, 1, 0, 0], bool), np.array([1, 0, 1, 0], bool)
+    found = certified_answers(
+        ("a",), np.zeros(4, int), known=right, right=right, unknown=unknown, certificate=certificate(right, 0.025)
+    ).classes["a"]  # fmt: skip
+    assert (found.right, found.unknown, found.answered) == (2, 2, 1)
     assert (one.classes["b"].held_out, one.classes["b"].right, one.classes["b"].unknown) == (
         2,
         1,
